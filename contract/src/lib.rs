@@ -1,0 +1,39 @@
+//! What can be said to a proxy: the plugin configuration.
+//!
+//! One JSON document is the whole conversation between `headgate` and a filter. This crate holds its types
+//! ([`PluginConfig`] and below), its frozen [`Envelope`], its [`limits`], and the two ways of reading it: [`read`]
+//! for the filter (unknown fields are ignored and reported) and [`read_strict`] for `headgate` (unknown fields are
+//! errors). It does not decide what a configuration *means*: that is `headgate-routing`'s `compile`.
+//!
+//! Architecture Invariant: no clock, no randomness, no log, no I/O.
+
+mod config;
+mod key;
+pub mod limits;
+mod matching;
+mod name;
+mod output;
+mod overrides;
+mod problem;
+mod read;
+mod route;
+mod whole;
+
+pub use config::{ClientAddress, Decisions, Metrics, PluginConfig, Replicate, TokenKey, Tokens};
+pub use key::{Absent, AddressSource, ClaimSource, ClaimType, CookieIssue, KeyPolicy, KeySource, SameSite};
+pub use matching::{ClaimMatch, FieldMatch, Match, PathMatch};
+pub use name::{check_header_name, check_name};
+pub use output::{HeaderOutput, Mirror, MirrorBy, Output};
+pub use overrides::Override;
+pub use problem::{Problem, Problems};
+pub use read::{Envelope, FEATURES, Read, envelope, read, read_strict, salvage_headers};
+pub use route::{Inbound, KeyList, Route, Segment, Variant};
+
+/// The version of the contract that this build speaks. A document with a larger number is refused (its kill switch
+/// still works, see [`envelope`]).
+pub const CONTRACT: u64 = 1;
+
+#[cfg(feature = "schema")]
+mod schema;
+#[cfg(feature = "schema")]
+pub use schema::json_schema;

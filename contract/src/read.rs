@@ -1,0 +1,195 @@
+//! Bytes to types: the frozen envelope first, then the rest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::CONFIG_BYTES;
+use crate::whole::whole;
+use crate::{CONTRACT, PluginConfig, Problem, Problems};
+
+/// What a filter of this build can be asked for by `requires`.
+pub const FEATURES: &[&str] =
+    &["overrides", "tokens", "lists", "segments", "decisions", "mirror", "issueCookie", "replicates", "claims"];
+
+/// The part of a configuration that never changes, so that a kill reaches every filter ever built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope {
+    /// Version of the contract.
+    #[serde(deserialize_with = "whole")]
+    pub contract: u64,
+    /// Number of the configuration, below 2^53.
+    #[serde(deserialize_with = "whole")]
+    pub revision: u64,
+    /// All requests to stable.
+    #[serde(default)]
+    pub kill_switch: bool,
+}
+
+/// A configuration as read by a filter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// The configuration.
+    pub config: PluginConfig,
+    /// Paths of fields that this build does not know and left out.
+    pub unknown: Vec<String>,
+}
+
+/// Reads the envelope alone.
+///
+/// # Errors
+/// When the bytes are too many, are not JSON, or lack a field of the envelope.
+pub fn envelope(bytes: &[u8]) -> Result<Envelope, Problem> {
+    if bytes.len() > CONFIG_BYTES {
+        return Err(Problem::new(
+            "",
+            format!("the configuration has {} bytes, at most {CONFIG_BYTES} are taken", bytes.len()),
+        ));
+    }
+    let de = &mut serde_json::Deserializer::from_slice(bytes);
+    let envelope: Envelope = serde_path_to_error::deserialize(&mut *de).map_err(|e| located(&e))?;
+    de.end().map_err(|e| Problem::new("", e.to_string()))?;
+    Ok(envelope)
+}
+
+/// Reads a configuration as a filter does: unknown fields are ignored and reported, unless `requires` names a feature
+/// that this build lacks.
+///
+/// # Errors
+/// The first thing that is not as the types say, a contract that is newer, or a required feature that is missing.
+pub fn read(bytes: &[u8]) -> Result<Read, Problem> {
+    let envelope = envelope(bytes)?;
+    if envelope.contract != CONTRACT {
+        return Err(Problem::new(
+            "contract",
+            format!(
+                "this build speaks contract {CONTRACT}, not {}: use a headgate of the same release",
+                envelope.contract
+            ),
+        ));
+    }
+    let mut unknown = Vec::new();
+    let config: PluginConfig = {
+        let de = &mut serde_json::Deserializer::from_slice(bytes);
+        let mut note = |path: serde_ignored::Path<'_>| unknown.push(tidy(&path.to_string()));
+        let de = serde_ignored::Deserializer::new(de, &mut note);
+        serde_path_to_error::deserialize(de).map_err(|e| located(&e))?
+    };
+    for (i, feature) in config.requires.iter().enumerate() {
+        if !FEATURES.contains(&feature.as_str()) {
+            return Err(Problem::new(
+                format!("requires[{i}]"),
+                format!("this build lacks the feature `{feature}`: it has {}", FEATURES.join(", ")),
+            ));
+        }
+    }
+    Ok(Read { config, unknown })
+}
+
+/// Reads a configuration as `headgate` does: an unknown field is an error.
+///
+/// # Errors
+/// As [`read`], and one problem for each unknown field.
+pub fn read_strict(bytes: &[u8]) -> Result<PluginConfig, Problems> {
+    let read = read(bytes).map_err(|problem| Problems(vec![problem]))?;
+    let mut problems = Problems::default();
+    for path in read.unknown {
+        problems.push(path, "unknown field: remove it, or check its spelling against the schema");
+    }
+    problems.into_result(read.config)
+}
+
+/// The names of routing headers in a configuration that cannot be read, so that a filter that only understood its kill
+/// switch still removes forged ones.
+pub fn salvage_headers(bytes: &[u8]) -> Vec<String> {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else { return Vec::new() };
+    let mut names: Vec<String> = ["/tokens/header", "/decisions/header"]
+        .iter()
+        .filter_map(|pointer| value.pointer(pointer)?.as_str())
+        .map(str::to_owned)
+        .collect();
+    for route in value.get("routes").and_then(serde_json::Value::as_array).into_iter().flatten() {
+        for pointer in ["/output/requestHeader/name", "/mirror/requestHeader/name"] {
+            names.extend(route.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned));
+        }
+    }
+    names.retain(|name| crate::check_header_name(name).is_ok());
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn located(e: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let path = e.path().to_string();
+    Problem::new(if path == "." { String::new() } else { path }, e.inner().to_string())
+}
+
+/// `serde_ignored` writes `routes.0.name` and `key.?.cookie`; everything else here writes `routes[0].name`.
+fn tidy(path: &str) -> String {
+    let mut out = String::with_capacity(path.len() + 4);
+    for part in path.split('.').filter(|part| *part != "?") {
+        if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) {
+            out.push('[');
+            out.push_str(part);
+            out.push(']');
+        } else {
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(part);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"{"contract":1,"revision":5.0,"routes":[{"name":"shop","stable":"a",
+        "variants":[{"name":"a","weight":95.0},{"name":"b","weight":5}]}]}"#;
+
+    #[test]
+    fn whole_numbers_may_come_as_doubles() {
+        let read = read(MINIMAL.as_bytes()).unwrap();
+        assert_eq!(read.config.revision, 5);
+        assert_eq!(read.config.routes[0].variants[0].weight, 95);
+        assert_eq!(read.config.routes[0].output.filter_state.as_deref(), Some("variant"));
+        for bad in ["5.5", "-1", "9007199254740992", "1e300", "\"5\""] {
+            let text = MINIMAL.replace("5.0,\"routes", &format!("{bad},\"routes"));
+            let problem = super::read(text.as_bytes()).unwrap_err();
+            assert_eq!(problem.path, "revision", "{bad}: {problem}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_reported_with_their_path_and_refused_when_strict() {
+        let text = MINIMAL
+            .replace(r#""stable":"a","#, r#""stable":"a","shiny":1,"key":{"sources":[{"header":"h","hedaer":"x"}]},"#);
+        let read = read(text.as_bytes()).unwrap();
+        assert_eq!(read.unknown, ["routes[0].shiny", "routes[0].key.sources[0].hedaer"]);
+        let problems = read_strict(text.as_bytes()).unwrap_err();
+        assert_eq!(problems.0.len(), 2);
+    }
+
+    #[test]
+    fn a_type_error_names_its_path() {
+        let problem = read(MINIMAL.replace("\"weight\":5}", "\"weight\":\"5\"}").as_bytes()).unwrap_err();
+        assert_eq!(problem.path, "routes[0].variants[1].weight");
+    }
+
+    #[test]
+    fn a_kill_is_read_from_what_cannot_be_compiled() {
+        let text = br#"{"contract":9,"revision":8,"killSwitch":true,"routes":[{"output":{"requestHeader":{"name":"x-v"}}, "new": 1}]}"#;
+        assert_eq!(envelope(text).unwrap(), Envelope { contract: 9, revision: 8, kill_switch: true });
+        assert!(read(text).is_err());
+        assert_eq!(salvage_headers(text), ["x-v"]);
+    }
+
+    #[test]
+    fn a_missing_feature_is_refused() {
+        let problem =
+            read(MINIMAL.replace("\"routes\"", "\"requires\":[\"mirror\",\"teleport\"],\"routes\"").as_bytes())
+                .unwrap_err();
+        assert_eq!(problem.path, "requires[1]");
+    }
+}

@@ -1,0 +1,23 @@
+//! The JSON Schema of a plugin configuration.
+
+/// The JSON Schema (draft 2020-12) of [`crate::PluginConfig`], made from its types and their documentation, with every
+/// object closed: `headgate` refuses fields it does not know.
+pub fn json_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(crate::PluginConfig).to_value();
+    close(&mut schema);
+    schema
+}
+
+/// Sets `additionalProperties: false` on every object that lists its properties.
+fn close(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(object) => {
+            if object.contains_key("properties") && !object.contains_key("additionalProperties") {
+                object.insert("additionalProperties".to_owned(), serde_json::Value::Bool(false));
+            }
+            object.values_mut().for_each(close);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}

@@ -1,0 +1,3 @@
+//! `headgate`, the companion control program.
+
+fn main() {}

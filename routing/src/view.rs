@@ -1,0 +1,33 @@
+//! What a decision may look at.
+
+use std::borrow::Cow;
+
+use crate::Keyring;
+
+/// A request as a decision sees it. Every call may cost a host call, so `decide` asks for nothing that the request's
+/// route does not use, and for nothing twice.
+pub trait View {
+    /// First value of a header, pseudo-headers (`:path`, `:authority`, `:method`) included. `name` is lower case.
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
+
+    /// A property of Envoy's (the `metadata` of `jwt_authn`, `source.address`), as bytes.
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+}
+
+/// What comes from outside of a request. Each closure is called only when the decision needs it.
+pub struct Env<'a> {
+    /// Unix time in seconds.
+    pub now: &'a dyn Fn() -> u64,
+    /// 128 random bits; `None` when the system has none, which makes the request stable.
+    pub random: &'a dyn Fn() -> Option<u128>,
+    /// The HMAC keys that this process could load.
+    pub keyring: &'a Keyring,
+    /// Where every rule passed on the way is written, for `headgate explain`; `None` in a proxy.
+    pub trace: Option<&'a dyn Trace>,
+}
+
+/// Takes the rules that a decision passes, in order.
+pub trait Trace {
+    /// `rule` is where in the configuration (`routes[0].overrides[1]`), `result` what came of it, in words.
+    fn step(&self, rule: &str, result: &str);
+}
