@@ -26,7 +26,7 @@ pub use name::{check_header_name, check_name};
 pub use output::{HeaderOutput, Mirror, MirrorBy, Output};
 pub use overrides::Override;
 pub use problem::{Problem, Problems};
-pub use read::{Envelope, FEATURES, Read, envelope, read, read_strict, salvage_headers};
+pub use read::{Envelope, FEATURES, Read, envelope, read, read_strict, salvage_headers, salvage_target};
 pub use route::{Inbound, KeyList, Route, Segment, Variant};
 
 /// The version of the contract that this build speaks. A document with a larger number is refused (its kill switch

@@ -118,6 +118,14 @@ pub fn salvage_headers(bytes: &[u8]) -> Vec<String> {
     names
 }
 
+/// The target's name in a configuration that cannot be read, so that a filter that only understood its kill switch
+/// acknowledges it under the name that the publisher waits for.
+pub fn salvage_target(bytes: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let target = value.get("target")?.as_str()?;
+    crate::check_name(target).is_ok().then(|| target.to_owned())
+}
+
 fn located(e: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let path = e.path().to_string();
     Problem::new(if path == "." { String::new() } else { path }, e.inner().to_string())
@@ -183,6 +191,8 @@ mod tests {
         assert_eq!(envelope(text).unwrap(), Envelope { contract: 9, revision: 8, kill_switch: true });
         assert!(read(text).is_err());
         assert_eq!(salvage_headers(text), ["x-v"]);
+        assert_eq!(salvage_target(text), None);
+        assert_eq!(salvage_target(br#"{"target":"shop","routes":7}"#).as_deref(), Some("shop"));
     }
 
     #[test]

@@ -1,0 +1,256 @@
+//! Counting: from a decision to metric ids of the host.
+//!
+//! A metric is defined when it first counts something, and once in the life of a VM: Envoy hands out a new id for
+//! every definition, so ids are kept by name and outlive configurations. A table's cells remember them by number, so
+//! that a request looks up no name. A metric that cannot be defined counts nothing.
+
+use core::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+
+use headgate_contract::Replicate;
+use headgate_routing::{Assigned, Decision, Reason, RoutingTable};
+
+use crate::host::{self, Kind};
+use crate::series::{self, CLASSES, GRPC, REPLICATES};
+
+thread_local! {
+    static IDS: RefCell<HashMap<String, u32>> = RefCell::new(HashMap::new());
+}
+
+/// The id of a metric, defined if it is not yet; `None` when the host refuses it.
+fn id(kind: Kind, name: String) -> Option<u32> {
+    IDS.with(|ids| {
+        let mut ids = ids.try_borrow_mut().ok()?;
+        if let Some(id) = ids.get(&name) {
+            return Some(*id);
+        }
+        let id = host::define(kind, &name).ok()?;
+        ids.insert(name, id);
+        Some(id)
+    })
+}
+
+/// Adds 1 to a counter that is not on every request's way.
+pub(crate) fn count(metric: &str, labels: &[(&str, &str)]) {
+    if let Some(id) = id(Kind::Counter, series::name(metric, labels)) {
+        host::increment(id, 1);
+    }
+}
+
+/// Sets a gauge.
+pub(crate) fn gauge(metric: &str, labels: &[(&str, &str)], value: u64) {
+    if let Some(id) = id(Kind::Gauge, series::name(metric, labels)) {
+        host::record(id, value);
+    }
+}
+
+/// Something that went wrong in the filter. Label `kind` of `headgate_errors`.
+pub(crate) fn error(kind: &str) {
+    count("headgate_errors", &[("kind", kind)]);
+}
+
+/// A metric's id once it is known; 0 before. What the host refused is asked for again at the next request: it is cheap
+/// beside being blind.
+#[derive(Debug, Default)]
+struct Slot(Cell<u32>);
+
+impl Slot {
+    fn id(&self, kind: Kind, name: impl FnOnce() -> String) -> Option<u32> {
+        match self.0.get() {
+            0 => {
+                let id = id(kind, name())?;
+                self.0.set(id);
+                Some(id)
+            }
+            id => Some(id),
+        }
+    }
+
+    fn increment(&self, by: u32, name: impl FnOnce() -> String) {
+        if let Some(id) = self.id(Kind::Counter, name) {
+            host::increment(id, by);
+        }
+    }
+
+    fn sample(&self, value: u64, name: impl FnOnce() -> String) {
+        if let Some(id) = self.id(Kind::Histogram, name) {
+            host::record(id, value);
+        }
+    }
+}
+
+/// All series of one (route, variant, assigned, segment).
+#[derive(Debug)]
+pub(crate) struct Series {
+    route: String,
+    variant: String,
+    assigned: &'static str,
+    segment: String,
+    /// The cluster that should serve it.
+    pub(crate) cluster: Option<String>,
+    requests: [Slot; Reason::ALL.len()],
+    classes: [Slot; CLASSES.len()],
+    timeouts: Slot,
+    latency: Slot,
+    headers: Slot,
+    grpc: OnceCell<Box<[Slot; GRPC.len()]>>,
+    replicates: OnceCell<Box<[[Slot; 32]; REPLICATES.len()]>>,
+    /// Which of [`REPLICATES`] the configuration names.
+    replicated: [bool; REPLICATES.len()],
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    /// Index in [`CLASSES`].
+    pub(crate) class: usize,
+    /// Index in [`GRPC`], of gRPC requests.
+    pub(crate) grpc: Option<usize>,
+    /// Whether an upstream did not answer in time.
+    pub(crate) timed_out: bool,
+    /// From the request's headers to the end of the stream, in microseconds.
+    pub(crate) latency: u64,
+    /// From the request's headers to the response's, in microseconds.
+    pub(crate) headers: Option<u64>,
+}
+
+impl Series {
+    fn name(&self, metric: &str, more: &[(&str, &str)]) -> String {
+        let mut labels = vec![
+            ("route", self.route.as_str()),
+            ("variant", &self.variant),
+            ("assigned", self.assigned),
+            ("segment", &self.segment),
+        ];
+        labels.extend_from_slice(more);
+        series::name(metric, &labels)
+    }
+
+    /// The label `route`.
+    pub(crate) fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// A request that started.
+    pub(crate) fn started(&self, reason: Reason, replicate: Option<u8>) {
+        if let Some(slot) = self.requests.get(reason as usize) {
+            slot.increment(1, || self.name("headgate_requests", &[("reason", reason.as_str())]));
+        }
+        self.replicate(Replicate::Requests, replicate, 1);
+    }
+
+    /// A request that ended.
+    pub(crate) fn ended(&self, end: &End, replicate: Option<u8>) {
+        if let (Some(slot), Some(class)) = (self.classes.get(end.class), CLASSES.get(end.class)) {
+            slot.increment(1, || self.name("headgate_responses", &[("class", class)]));
+        }
+        self.latency.sample(end.latency, || self.name("headgate_latency_us", &[]));
+        if let Some(headers) = end.headers {
+            self.headers.sample(headers, || self.name("headgate_headers_us", &[]));
+        }
+        if end.timed_out {
+            self.timeouts.increment(1, || self.name("headgate_timeouts", &[]));
+        }
+        if let Some(status) = end.grpc {
+            let slots = self.grpc.get_or_init(Box::default);
+            if let (Some(slot), Some(status)) = (slots.get(status), GRPC.get(status)) {
+                slot.increment(1, || self.name("headgate_grpc", &[("status", status)]));
+            }
+        }
+        if replicate.is_some() {
+            self.replicate(Replicate::Finished, replicate, 1);
+            if series::failed(end.class, end.grpc) {
+                self.replicate(Replicate::Failures, replicate, 1);
+            }
+            if end.timed_out {
+                self.replicate(Replicate::Timeouts, replicate, 1);
+            }
+            self.replicate(Replicate::Latency, replicate, u32::try_from(end.latency).unwrap_or(u32::MAX));
+        }
+    }
+
+    fn replicate(&self, what: Replicate, bucket: Option<u8>, by: u32) {
+        let Some(bucket) = bucket else { return };
+        let Some(index) = REPLICATES.iter().position(|(metric, _)| *metric == what) else { return };
+        if self.replicated.get(index) != Some(&true) {
+            return;
+        }
+        let slots = self.replicates.get_or_init(Box::default);
+        let slot = slots.get(index).and_then(|buckets| buckets.get(usize::from(bucket)));
+        if let (Some(slot), Some((_, metric))) = (slot, REPLICATES.get(index)) {
+            slot.increment(by, || {
+                let labels = [
+                    ("route", self.route.as_str()),
+                    ("variant", &self.variant),
+                    ("segment", &self.segment),
+                    ("bucket", &bucket.to_string()),
+                ];
+                series::name(metric, &labels)
+            });
+        }
+    }
+
+    /// A request that another cluster served than the variant names.
+    pub(crate) fn misrouted(&self, reason: &str) {
+        count("headgate_misrouted", &[("route", &self.route), ("variant", &self.variant), ("reason", reason)]);
+    }
+}
+
+/// The series of a table, each made when a request first needs it.
+#[derive(Debug)]
+pub(crate) struct Board {
+    /// By route: where its cells begin.
+    offsets: Vec<usize>,
+    cells: Vec<OnceCell<Box<Series>>>,
+}
+
+impl Board {
+    /// An empty board for `table`.
+    pub(crate) fn new(table: &RoutingTable) -> Self {
+        let mut len = 0;
+        let mut offsets = Vec::with_capacity(table.config().routes.len());
+        for route in &table.config().routes {
+            offsets.push(len);
+            len += route.variants.len() * 2 * (route.segments.len() + 1);
+        }
+        let mut cells = Vec::new();
+        cells.resize_with(len, OnceCell::new);
+        Self { offsets, cells }
+    }
+
+    /// The series of a decision.
+    pub(crate) fn series(&self, table: &RoutingTable, decision: &Decision) -> Option<&Series> {
+        let route = table.route(decision.route)?;
+        let assigned = usize::from(decision.assigned == Assigned::Forced);
+        let index = self.offsets.get(decision.route)?
+            + (decision.variant * 2 + assigned) * (route.segments.len() + 1)
+            + decision.segment;
+        let cell = self.cells.get(index)?;
+        if let Some(series) = cell.get() {
+            return Some(series);
+        }
+        let variant = route.variants.get(decision.variant)?;
+        let segment = match decision.segment.checked_sub(1) {
+            None => "default",
+            Some(index) => route.segments.get(index)?.name.as_str(),
+        };
+        let named = &table.config().metrics.replicates;
+        Some(cell.get_or_init(|| {
+            Box::new(Series {
+                route: route.name.clone(),
+                variant: variant.name.clone(),
+                assigned: decision.assigned.as_str(),
+                segment: segment.to_owned(),
+                cluster: variant.cluster.clone(),
+                requests: Default::default(),
+                classes: Default::default(),
+                timeouts: Slot::default(),
+                latency: Slot::default(),
+                headers: Slot::default(),
+                grpc: OnceCell::new(),
+                replicates: OnceCell::new(),
+                replicated: REPLICATES.map(|(metric, _)| named.contains(&metric)),
+            })
+        }))
+    }
+}

@@ -1,0 +1,99 @@
+//! A whole header map as the ABI serializes it, read in place.
+//!
+//! Layout (little-endian): `u32` number of pairs; for each pair `u32` length of the name, `u32` length of the value;
+//! then for each pair the name, NUL, the value, NUL. What does not fit the layout ends the map; nothing panics. It does
+//! not join values of one name.
+
+/// The bytes of a header map.
+#[derive(Debug, Default)]
+pub(crate) struct HeaderMap(Vec<u8>);
+
+impl HeaderMap {
+    /// A map over what the host answered.
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Every pair, in order.
+    pub(crate) fn pairs(&self) -> Pairs<'_> {
+        let (count, rest) = split_u32(&self.0).unwrap_or((0, &[]));
+        let sizes_len = (count as usize).saturating_mul(8);
+        match rest.split_at_checked(sizes_len) {
+            Some((sizes, text)) => Pairs { sizes, text },
+            None => Pairs { sizes: &[], text: &[] },
+        }
+    }
+
+    /// First value of a header; `name` is in lower case, as the map's names are.
+    pub(crate) fn first(&self, name: &str) -> Option<&[u8]> {
+        self.pairs().find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| value)
+    }
+}
+
+/// Iterator over the pairs of a [`HeaderMap`].
+pub(crate) struct Pairs<'a> {
+    sizes: &'a [u8],
+    text: &'a [u8],
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name_len, sizes) = split_u32(self.sizes)?;
+        let (value_len, sizes) = split_u32(sizes)?;
+        let (name, text) = self.text.split_at_checked(name_len as usize)?;
+        let (value, text) = text.get(1..)?.split_at_checked(value_len as usize)?;
+        self.sizes = sizes;
+        self.text = text.get(1..)?;
+        Some((name, value))
+    }
+}
+
+fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<4>()?;
+    Some((u32::from_le_bytes(*head), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serialize(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
+        let mut out = u32::try_from(pairs.len()).unwrap().to_le_bytes().to_vec();
+        for (name, value) in pairs {
+            out.extend(u32::try_from(name.len()).unwrap().to_le_bytes());
+            out.extend(u32::try_from(value.len()).unwrap().to_le_bytes());
+        }
+        for (name, value) in pairs {
+            out.extend_from_slice(name);
+            out.push(0);
+            out.extend_from_slice(value);
+            out.push(0);
+        }
+        out
+    }
+
+    #[test]
+    fn values_are_found_in_order_empty_and_binary_ones_too() {
+        let pairs: &[(&[u8], &[u8])] = &[(b":path", b"/a"), (b"x", b""), (b"x", b"\xff\0z"), (b"", b"n")];
+        let map = HeaderMap::new(serialize(pairs));
+        assert_eq!(map.pairs().collect::<Vec<_>>(), pairs);
+        assert_eq!(map.first("x"), Some(&b""[..]));
+        assert_eq!(map.first("y"), None);
+    }
+
+    #[test]
+    fn a_map_cut_short_anywhere_yields_a_prefix_of_its_pairs() {
+        let pairs: &[(&[u8], &[u8])] = &[(b"a", b"1"), (b"bb", b"22")];
+        let whole = serialize(pairs);
+        for cut in 0..whole.len() {
+            let map = HeaderMap::new(whole[..cut].to_vec());
+            let seen: Vec<_> = map.pairs().collect();
+            assert!(pairs.starts_with(&seen), "cut at {cut}: {seen:?}");
+            assert!(seen.len() < 2, "cut at {cut}: {seen:?}");
+        }
+        let map = HeaderMap::new(vec![0xff; 64]);
+        assert_eq!(map.pairs().count(), 0);
+    }
+}

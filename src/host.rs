@@ -1,0 +1,224 @@
+//! The host: every call from the filter into Envoy, over the proxy-wasm ABI 0.2.1.
+//!
+//! The functions are declared here rather than taken from an SDK for two reasons. A filter must survive every status
+//! that a host may answer, and the SDK's wrappers (proxy-wasm 0.2.5) panic on those that they do not expect, which
+//! costs the request its answer; here a call that fails is an `Err` or a `None`. And every request pays for what lies
+//! between the filter and the host: see the module `entry`.
+//!
+//! Architecture Invariant: no other file calls the host, and nothing here decides anything.
+#![expect(unsafe_code, reason = "the ABI hands pointers across: each block below says why its own are good")]
+
+use core::cell::Cell;
+use core::ptr::null_mut;
+
+/// Levels of [`log`].
+#[derive(Clone, Copy)]
+pub(crate) enum Level {
+    Warn = 3,
+    Error = 4,
+}
+
+/// Maps of headers.
+#[derive(Clone, Copy)]
+pub(crate) enum Map {
+    Request = 0,
+    Response = 2,
+}
+
+/// Kinds of metrics.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 2,
+}
+
+/// The host did not do what it was asked for. Its status is not told: nothing here would do otherwise by it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failed;
+
+const OK: u32 = 0;
+const PLUGIN_CONFIGURATION: u32 = 7;
+const MONOTONIC: u32 = 1;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, text: *const u8, len: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, len: *mut usize) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, len: *mut usize) -> u32;
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_len: usize,
+        data: *mut *mut u8,
+        len: *mut usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_len: usize,
+        value: *const u8,
+        value_len: usize,
+    ) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_len: usize,
+        value: *const u8,
+        value_len: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, len: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, value_len: usize) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_len: usize,
+        argument: *const u8,
+        argument_len: usize,
+        data: *mut *mut u8,
+        len: *mut usize,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
+}
+
+/// Memory for the host to write an answer into; [`take`] gets it back.
+pub(crate) fn allocate(size: usize) -> *mut u8 {
+    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast::<u8>()
+}
+
+/// Runs one call that answers with bytes. `None` when it fails; no bytes at all is an empty answer.
+fn take(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+    let (mut data, mut len) = (null_mut::<u8>(), 0);
+    if call(&raw mut data, &raw mut len) != OK {
+        return None;
+    }
+    if data.is_null() {
+        return Some(Vec::new());
+    }
+    // SAFETY: the host answers in memory that it asked `allocate` for with exactly this length and has filled; nobody
+    // else holds it.
+    Some(unsafe { Vec::from_raw_parts(data, len, len) })
+}
+
+fn done(status: u32) -> Result<(), Failed> {
+    if status == OK { Ok(()) } else { Err(Failed) }
+}
+
+/// Writes a line to Envoy's log, if its level lets it.
+pub(crate) fn log(level: Level, text: &str) {
+    // SAFETY: pointer and length are of one live slice. (True of every call below that only passes slices.)
+    let _ = unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
+}
+
+/// Unix time in seconds; 0 when the host does not tell.
+pub(crate) fn now() -> u64 {
+    let mut time = 0;
+    // SAFETY: the host writes eight bytes to a live `u64`.
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+    if status == OK { time / 1_000_000_000 } else { 0 }
+}
+
+/// Nanoseconds of a clock that never goes back; 0 when the host does not tell.
+pub(crate) fn monotonic() -> u64 {
+    let mut time = 0;
+    // SAFETY: the host writes eight bytes to a live `u64`.
+    let status = unsafe { clock_time_get(MONOTONIC, 1, &raw mut time) };
+    if status == OK { time } else { 0 }
+}
+
+/// Asks for a tick of the root context every `period` milliseconds; 0 stops them.
+pub(crate) fn tick_every(period: u32) -> Result<(), Failed> {
+    // SAFETY: no pointers.
+    done(unsafe { proxy_set_tick_period_milliseconds(period) })
+}
+
+/// The plugin configuration of the root context that is being configured.
+pub(crate) fn configuration(len: usize) -> Option<Vec<u8>> {
+    // SAFETY: `take` passes pointers to live locals. (True of every use of `take` below.)
+    take(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, len, data, size) })
+}
+
+/// All headers, in the ABI's serialization: see the module `headers`.
+pub(crate) fn headers(map: Map) -> Option<Vec<u8>> {
+    take(|data, len| unsafe { proxy_get_header_map_pairs(map as u32, data, len) })
+}
+
+/// First value of one header.
+pub(crate) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
+    take(|data, len| unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, len) })
+}
+
+/// Replaces every value of a header by one.
+pub(crate) fn set_header(map: Map, name: &str, value: &[u8]) -> Result<(), Failed> {
+    // SAFETY: slices.
+    done(unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Adds a value beside those that a header has.
+pub(crate) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), Failed> {
+    // SAFETY: slices.
+    done(unsafe { proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Removes every value of a header.
+pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Failed> {
+    // SAFETY: slices.
+    done(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+/// A property of Envoy's. `path` is joined by NUL: `"response\0flags"`.
+pub(crate) fn property(path: &str) -> Option<Vec<u8>> {
+    take(|data, len| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, len) })
+}
+
+/// A property that is an integer: eight bytes, little-endian.
+pub(crate) fn property_number(path: &str) -> Option<u64> {
+    property(path)?.try_into().ok().map(u64::from_le_bytes)
+}
+
+/// Sets filter state `wasm.<key>`.
+pub(crate) fn set_state(key: &str, value: &str) -> Result<(), Failed> {
+    // SAFETY: slices.
+    done(unsafe { proxy_set_property(key.as_ptr(), key.len(), value.as_ptr(), value.len()) })
+}
+
+/// Makes the router choose its route anew.
+pub(crate) fn clear_route_cache() -> Result<(), Failed> {
+    let name = "clear_route_cache";
+    let status = Cell::new(OK);
+    // SAFETY: slices, and `take`'s pointers.
+    let _ = take(|data, len| {
+        status.set(unsafe { proxy_call_foreign_function(name.as_ptr(), name.len(), name.as_ptr(), 0, data, len) });
+        status.get()
+    });
+    done(status.get())
+}
+
+/// Defines a metric of this VM; the answer is its id, which is not 0.
+pub(crate) fn define(kind: Kind, name: &str) -> Result<u32, Failed> {
+    let mut id = 0;
+    // SAFETY: a slice, and the host writes four bytes to a live `u32`.
+    done(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
+    Ok(id)
+}
+
+/// Adds to a counter.
+pub(crate) fn increment(id: u32, by: u32) {
+    // SAFETY: no pointers. A failure would have nowhere to be counted.
+    let _ = unsafe { proxy_increment_metric(id, i64::from(by)) };
+}
+
+/// Sets a gauge, or takes a sample of a histogram.
+pub(crate) fn record(id: u32, value: u64) {
+    // SAFETY: no pointers. A failure would have nowhere to be counted.
+    let _ = unsafe { proxy_record_metric(id, value) };
+}

@@ -1,0 +1,83 @@
+//! A configuration in force: from its bytes to a table, or a refusal.
+//!
+//! Envoy configures throw-away clones beside the workers, so what becomes of a configuration depends on its bytes alone,
+//! and nothing that is counted here but a refusal means anything: the acknowledgement comes with the first tick.
+
+use headgate_contract as contract;
+use headgate_routing::{Keyring, RoutingTable, compile};
+
+use crate::counters::{self, Board};
+use crate::host::{self, Level};
+use crate::plan;
+
+/// A configuration in force, and what the filter knows beside it. Requests that it decided keep it to their end.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// The configuration, ready to decide.
+    pub(crate) table: RoutingTable,
+    /// The keys that this VM's environment has.
+    pub(crate) keyring: Keyring,
+    /// The series, by decision.
+    pub(crate) board: Board,
+    /// Whether requests are read as a whole: see the module `plan`.
+    pub(crate) prefers_map: bool,
+    target: String,
+    unknown: usize,
+}
+
+impl Live {
+    /// Reads and compiles a configuration. One that cannot be, but whose frozen envelope says `killSwitch`, still kills.
+    /// A refusal is counted, and logged in one line with all that is wrong.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let problems = match Self::compile(bytes) {
+            Ok(live) => return Some(live),
+            Err(problems) => problems,
+        };
+        let reasons = problems.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        match contract::envelope(bytes) {
+            Ok(envelope) if envelope.kill_switch => {
+                host::log(
+                    Level::Warn,
+                    &format!(
+                        "headgate: revision {}: only its kill switch was understood: {reasons}",
+                        envelope.revision
+                    ),
+                );
+                let target = contract::salvage_target(bytes).unwrap_or_else(|| "default".to_owned());
+                let table = RoutingTable::killed(envelope.revision, contract::salvage_headers(bytes));
+                Some(Self::new(table, target, 0))
+            }
+            _ => {
+                host::log(Level::Error, &format!("headgate: configuration refused, the former one stays: {reasons}"));
+                counters::count("headgate_refused_configurations", &[]);
+                None
+            }
+        }
+    }
+
+    fn compile(bytes: &[u8]) -> Result<Self, contract::Problems> {
+        let read = contract::read(bytes).map_err(|problem| contract::Problems(vec![problem]))?;
+        let unknown = read.unknown.len();
+        let table = compile(read.config)?;
+        let target = table.config().target.clone();
+        Ok(Self::new(table, target, unknown))
+    }
+
+    fn new(table: RoutingTable, target: String, unknown: usize) -> Self {
+        let keyring = Keyring::load(&table, &|name| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes));
+        let board = Board::new(&table);
+        let prefers_map = plan::prefers_map(table.config());
+        Self { table, keyring, board, prefers_map, target, unknown }
+    }
+
+    /// Tells that this VM has the configuration in force.
+    pub(crate) fn acknowledge(&self) {
+        let target = ("target", self.target.as_str());
+        counters::gauge("headgate_revision", &[target], self.table.revision());
+        counters::gauge("headgate_unknown_fields", &[target], self.unknown as u64);
+        let features = contract::FEATURES.join("+");
+        let build = [target, ("version", env!("CARGO_PKG_VERSION")), ("features", features.as_str())];
+        counters::gauge("headgate_build", &build, 1);
+        counters::count("headgate_acknowledgements", &[target]);
+    }
+}

@@ -1,0 +1,163 @@
+//! One request: decided, applied, counted.
+//!
+//! Every host call that a request costs is in these lines, and a test pins their number by kind of request. What a
+//! route does not use is not asked for.
+
+use std::rc::Rc;
+
+use headgate_routing::{Copy, Decision, Env, Event, HeaderOp, Outcome};
+
+use crate::counters::{self, End, Series};
+use crate::host::{self, Map};
+use crate::live::Live;
+use crate::response;
+use crate::series;
+use crate::view::Request;
+
+/// Above this latency, in microseconds, an answered request's flags are read too: it may have timed out in its body.
+const SLOW: u64 = 100_000;
+
+/// A request on its way.
+pub(crate) struct Stream {
+    live: Rc<Live>,
+    decided: Option<Decided>,
+}
+
+struct Decided {
+    decision: Decision,
+    grpc: bool,
+    /// Monotonic, in nanoseconds.
+    started: u64,
+    /// In microseconds after the start.
+    headers: Option<u64>,
+    status: u16,
+}
+
+impl Stream {
+    /// A request that the configuration in force decides.
+    pub(crate) fn new(live: Rc<Live>) -> Self {
+        Self { live, decided: None }
+    }
+
+    /// The request's headers are there, `count` of them.
+    pub(crate) fn on_request_headers(&mut self, count: usize) {
+        let live = &*self.live;
+        let view = Request::new(live.prefers_map, count);
+        let env = Env { now: &host::now, random: &random, keyring: &live.keyring, trace: None };
+        let outcome = live.table.decide(&view, &env);
+        apply(&outcome);
+        for event in &outcome.events {
+            match event {
+                Event::Forged(header) => counters::count("headgate_forged_headers", &[("header", header)]),
+                Event::BadToken(fault) => counters::count("headgate_bad_tokens", &[("reason", fault.as_str())]),
+            }
+        }
+        let Some(decision) = outcome.decision else {
+            counters::count("headgate_unmatched", &[]);
+            return;
+        };
+        let Some(series) = live.board.series(&live.table, &decision) else {
+            counters::error("series");
+            return;
+        };
+        series.started(decision.reason, decision.replicate);
+        match decision.copy {
+            Copy::None => {}
+            Copy::Sent => counters::count("headgate_mirrored", &[("route", series.route())]),
+            Copy::Refused(why) => {
+                let labels = [("route", series.route()), ("reason", why.as_str())];
+                counters::count("headgate_mirror_refused", &labels);
+            }
+        }
+        let grpc = view.is_grpc();
+        self.decided = Some(Decided { decision, grpc, started: host::monotonic(), headers: None, status: 0 });
+    }
+
+    /// The response's headers are there: the version's, or Envoy's own.
+    pub(crate) fn on_response_headers(&mut self) {
+        let Some(decided) = &mut self.decided else { return };
+        decided.headers = Some(decided.elapsed());
+        decided.status = host::header(Map::Response, ":status").and_then(|status| number(&status)).unwrap_or(0);
+        let Some(route) = self.live.table.route(decided.decision.route) else { return };
+        if let Some(name) = &route.output.response_header
+            && let Some(variant) = route.variants.get(decided.decision.variant)
+        {
+            failed(host::set_header(Map::Response, name, variant.name.as_bytes()).is_err(), "response_header");
+        }
+        if let Some(cookie) = decided.decision.cookie.take() {
+            response::issue(&cookie);
+        }
+    }
+
+    /// The stream is over, answered or not.
+    pub(crate) fn on_log(&self) {
+        let Some(decided) = &self.decided else { return };
+        let Some(series) = self.live.board.series(&self.live.table, &decided.decision) else { return };
+        let latency = decided.elapsed();
+        let grpc = decided.grpc.then(|| series::grpc(host::property_number("response\0grpc_status")));
+        let status = decided.status;
+        let suspicious = status == 504 || status < 100 || latency >= SLOW || matches!(grpc, Some(4 | 14 | 17));
+        let timed_out = suspicious
+            && host::property_number("response\0flags").is_some_and(|flags| series::timed_out(flags, status));
+        let end = End { class: series::class(status), grpc, timed_out, latency, headers: decided.headers };
+        series.ended(&end, decided.decision.replicate);
+        served_by(series);
+    }
+}
+
+impl Decided {
+    /// Microseconds since the start.
+    fn elapsed(&self) -> u64 {
+        host::monotonic().saturating_sub(self.started) / 1_000
+    }
+}
+
+/// Compares the cluster that served with the one that should have.
+fn served_by(series: &Series) {
+    let Some(expected) = &series.cluster else { return };
+    match host::property("cluster_name") {
+        Some(cluster) if cluster == expected.as_bytes() => {}
+        Some(cluster) if !cluster.is_empty() => series.misrouted("other_cluster"),
+        _ => series.misrouted("no_cluster"),
+    }
+}
+
+/// Does to the request what was decided. Filter state comes first: a header changed after it makes the router choose
+/// anew by itself.
+fn apply(outcome: &Outcome<'_>) {
+    for (key, value) in &outcome.state {
+        failed(host::set_state(key, value).is_err(), "filter_state");
+    }
+    for op in &outcome.headers {
+        let result = match op {
+            HeaderOp::Remove(name) => host::remove_header(Map::Request, name),
+            HeaderOp::Set(name, value) => host::set_header(Map::Request, name, value.as_bytes()),
+            HeaderOp::SetBytes(name, value) => host::set_header(Map::Request, name, value),
+        };
+        failed(result.is_err(), "request_header");
+    }
+    if outcome.clear_route_cache && outcome.headers.is_empty() {
+        failed(host::clear_route_cache().is_err(), "clear_route_cache");
+    }
+}
+
+fn failed(it_did: bool, kind: &str) {
+    if it_did {
+        counters::error(kind);
+    }
+}
+
+fn random() -> Option<u128> {
+    let mut bits = [0; 16];
+    match getrandom::fill(&mut bits) {
+        Ok(()) => Some(u128::from_le_bytes(bits)),
+        Err(_) => {
+            counters::error("random");
+            None
+        }
+    }
+}
+
+fn number(text: &[u8]) -> Option<u16> {
+    core::str::from_utf8(text).ok()?.parse().ok()
+}

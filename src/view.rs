@@ -1,0 +1,55 @@
+//! A request as `decide` sees it, over host calls.
+
+use core::cell::{Cell, OnceCell};
+use std::borrow::Cow;
+
+use headgate_routing::View;
+
+use crate::headers::HeaderMap;
+use crate::host::{self, Map};
+use crate::plan::{MANY, SINGLE_READS};
+
+/// The headers of the request that is being decided, read one by one or as a whole, whichever costs less.
+pub(crate) struct Request {
+    whole: OnceCell<HeaderMap>,
+    /// How many reads of headers that are there are left before the whole map is fetched.
+    singles: Cell<usize>,
+}
+
+impl Request {
+    /// `prefers_map` is the table's wish, `count` the number of the request's headers.
+    pub(crate) fn new(prefers_map: bool, count: usize) -> Self {
+        let singles = match (count > MANY, prefers_map) {
+            (true, _) => usize::MAX,
+            (false, true) => 0,
+            (false, false) => SINGLE_READS,
+        };
+        Self { whole: OnceCell::new(), singles: Cell::new(singles) }
+    }
+
+    /// Whether the request speaks gRPC. Only then does it carry `te: trailers`, which few others do.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.header("te").is_some()
+            && self.header("content-type").is_some_and(|kind| kind.starts_with(b"application/grpc"))
+    }
+}
+
+impl View for Request {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        match self.singles.get() {
+            0 => {
+                let whole = self.whole.get_or_init(|| HeaderMap::new(host::headers(Map::Request).unwrap_or_default()));
+                whole.first(name).map(Cow::Borrowed)
+            }
+            left => {
+                let value = host::header(Map::Request, name)?;
+                self.singles.set(left - 1);
+                Some(Cow::Owned(value))
+            }
+        }
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        host::property(&path.join("\0"))
+    }
+}
