@@ -28,7 +28,8 @@ pub struct Decision {
     pub reason: Reason,
     /// Whether the hash of a key decided.
     pub assigned: Assigned,
-    /// Segment: 0 is none (`default`), `n` is `segments[n - 1]`.
+    /// Segment: 0 is none (`default`), `n` is `segments[n - 1]`. Looked at only where its weights decide (reasons `exclude`,
+    /// `hash`, `issued`, `random`).
     pub segment: usize,
     /// Replicate bucket of the key, 0 to 31; only of hash-assigned requests, and only when the configuration counts any.
     pub replicate: Option<u8>,
@@ -49,7 +50,8 @@ pub enum Reason {
     Inbound,
     /// An include list.
     Include,
-    /// An exclude list took away what the hash would have given.
+    /// The key is on an exclude list of a variant with a weight: the hash over the other variants. Such keys are not
+    /// judged whichever way they fell.
     Exclude,
     /// The hash of the key, with the weights of a segment or of the route.
     Hash,

@@ -6,12 +6,37 @@
 //! Architecture Invariant: no clock, no randomness, no log, no I/O; what a decision needs of those comes in as [`Env`].
 //! Nothing here panics, whatever the bytes of a configuration or a request.
 
+pub mod address;
+mod checks;
 mod compile;
+mod condition;
+pub mod cookie;
+mod decide;
 mod decision;
+pub mod hops;
+mod host;
+pub mod jwt;
+mod key;
+pub mod keyring;
+mod lists;
+mod matcher;
+mod mirror;
+mod output;
+mod overrides;
+pub mod query;
+mod reads;
+mod series;
+pub mod split;
 mod table;
+pub mod token;
+mod trust;
 mod view;
 
 pub use compile::compile;
+pub use condition::REGEX_VALUE_BYTES;
 pub use decision::{Assigned, Copy, CopyRefusal, Decision, Event, HeaderOp, IssuedCookie, Outcome, Reason, TokenFault};
-pub use table::{Keyring, RoutingTable};
+pub use keyring::{Keyring, Ring};
+pub use mirror::MARK;
+pub use series::of as series_of;
+pub use table::{RoutingTable, TypicalReads};
 pub use view::{Env, Trace, View};

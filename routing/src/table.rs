@@ -1,50 +1,79 @@
 //! The compiled configuration.
 
+use std::collections::BTreeSet;
+
 use headgate_contract::{PluginConfig, Route};
 
-use crate::{Env, Outcome, View};
+use crate::host::HostIndex;
+use crate::key::Keys;
+use crate::lists::Listed;
+use crate::matcher::Matcher;
+use crate::mirror::Mirroring;
+use crate::output::Told;
+use crate::overrides::Rule;
+use crate::split::{Bucketer, Split};
+use crate::trust::Trust;
 
 /// A configuration that was checked and made ready for [`RoutingTable::decide`].
 #[derive(Debug)]
 pub struct RoutingTable {
-    config: PluginConfig,
+    pub(crate) config: PluginConfig,
+    pub(crate) ready: Vec<Ready>,
+    pub(crate) hosts: HostIndex,
+    pub(crate) trust: Trust,
 }
 
-/// The HMAC keys that a process could load, by key id.
-#[derive(Debug, Default)]
-pub struct Keyring {}
+/// A route, ready.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) matcher: Matcher,
+    pub(crate) stable: usize,
+    pub(crate) key: Option<Keys>,
+    pub(crate) overrides: Vec<Rule>,
+    /// Values are indices of variants.
+    pub(crate) include: Listed,
+    /// Values are sets of variants, as bits.
+    pub(crate) exclude: Listed,
+    pub(crate) split: Split,
+    pub(crate) segments: Vec<(Matcher, Split)>,
+    pub(crate) replicate: Option<Bucketer>,
+    pub(crate) mirror: Option<Mirroring>,
+    pub(crate) told: Option<Told>,
+}
 
-impl Keyring {
-    /// Asks `secret` for the value of each environment variable that the table names. One that is unset or shorter than
-    /// 32 bytes is left out: what it signed is then not believed.
-    pub fn load(_table: &RoutingTable, _secret: &dyn Fn(&str) -> Option<Vec<u8>>) -> Self {
-        Self {}
-    }
+/// How many headers a usual request costs a decision to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TypicalReads {
+    /// Headers that are usually there: pseudo-headers, cookies, the key.
+    pub found: usize,
+    /// Headers that usually are not: forged ones, overrides, tokens.
+    pub missing: usize,
 }
 
 impl RoutingTable {
-    pub(crate) fn new(config: PluginConfig) -> Self {
-        Self { config }
+    pub(crate) fn new(config: PluginConfig, ready: Vec<Ready>, hosts: HostIndex) -> Self {
+        let trust = Trust::new(&config);
+        Self { config, ready, hosts, trust }
     }
 
     /// The table of a configuration of which only the kill switch was understood: no routes, everything stable, and
     /// the given headers (see `headgate_contract::salvage_headers`) are removed from every request.
-    pub fn killed(revision: u64, _headers: Vec<String>) -> Self {
-        Self {
-            config: PluginConfig {
-                contract: headgate_contract::CONTRACT,
-                revision,
-                kill_switch: true,
-                target: "default".to_owned(),
-                stage: String::new(),
-                requires: Vec::new(),
-                tokens: None,
-                decisions: None,
-                client_address: headgate_contract::ClientAddress::default(),
-                metrics: headgate_contract::Metrics::default(),
-                routes: Vec::new(),
-            },
-        }
+    pub fn killed(revision: u64, headers: Vec<String>) -> Self {
+        let config = PluginConfig {
+            contract: headgate_contract::CONTRACT,
+            revision,
+            kill_switch: true,
+            target: "default".to_owned(),
+            stage: String::new(),
+            requires: Vec::new(),
+            tokens: None,
+            decisions: None,
+            client_address: headgate_contract::ClientAddress::default(),
+            metrics: headgate_contract::Metrics::default(),
+            routes: Vec::new(),
+        };
+        let trust = Trust::salvaged(headers);
+        Self { config, ready: Vec::new(), hosts: HostIndex::default(), trust }
     }
 
     /// Number of the configuration.
@@ -62,13 +91,54 @@ impl RoutingTable {
         self.config.routes.get(index)
     }
 
-    /// How many response-phase facts are needed: whether any route may set a response header or a cookie.
-    pub fn touches_responses(&self) -> bool {
-        false
+    /// The response header of a decision, as (name, value).
+    pub fn response_header(&self, route: usize, variant: usize) -> Option<(&str, &str)> {
+        let route = self.route(route)?;
+        Some((route.output.response_header.as_deref()?, route.variants.get(variant)?.name.as_str()))
     }
 
-    /// What this request gets. Never panics, never fails: whatever is wrong with the request is the stable variant.
-    pub fn decide<'t>(&'t self, _view: &dyn View, _env: &Env<'_>) -> Outcome<'t> {
-        Outcome::default()
+    /// Whether any route may set a response header or a cookie.
+    pub fn touches_responses(&self) -> bool {
+        let issues = |ready: &Ready| ready.key.as_ref().is_some_and(Keys::issues);
+        self.config.routes.iter().any(|route| route.output.response_header.is_some()) || self.ready.iter().any(issues)
+    }
+
+    /// Every header that some request may be asked for, pseudo-headers included.
+    pub fn request_headers(&self) -> BTreeSet<&str> {
+        let mut names: BTreeSet<&str> = self.trust.headers().collect();
+        for ready in &self.ready {
+            names.extend(ready.headers());
+            names.extend(ready.key.iter().flat_map(Keys::headers));
+            names.extend(ready.overrides.iter().filter_map(Rule::header));
+            if ready.mirror.is_some() {
+                names.extend([":authority", ":method", "upgrade", "content-length", crate::mirror::MARK]);
+            }
+        }
+        names
+    }
+
+    /// What a usual request of the most demanding route costs: without overrides, forged headers and tokens, and with the first
+    /// source of its key. For a shell that chooses between single reads and one read of the whole map.
+    pub fn typical_reads(&self) -> TypicalReads {
+        let always: BTreeSet<&str> = self.trust.headers().collect();
+        let cost = |ready: &Ready| {
+            let mut found: BTreeSet<&str> = ready.headers().filter(|name| name.starts_with(':')).collect();
+            found.extend(self.hosts.has_hosts().then_some(":authority"));
+            found.extend(ready.key.as_ref().and_then(Keys::first_header));
+            let mut missing = always.clone();
+            missing.extend(ready.headers());
+            missing.extend(ready.overrides.iter().filter_map(Rule::header));
+            // A usual request has a path, and one that is sticky has cookies.
+            found.extend(missing.iter().copied().filter(|name| *name == "cookie" || name.starts_with(':')));
+            TypicalReads { found: found.len(), missing: missing.difference(&found).count() }
+        };
+        let most = |reads: &TypicalReads| (reads.found, reads.missing);
+        self.ready.iter().map(cost).max_by_key(most).unwrap_or(TypicalReads { found: 0, missing: always.len() })
+    }
+}
+
+impl Ready {
+    fn headers(&self) -> impl Iterator<Item = &str> {
+        self.matcher.headers().chain(self.segments.iter().flat_map(|(matcher, _)| matcher.headers()))
     }
 }

@@ -7,11 +7,15 @@ use crate::Keyring;
 /// A request as a decision sees it. Every call may cost a host call, so `decide` asks for nothing that the request's
 /// route does not use, and for nothing twice.
 pub trait View {
-    /// First value of a header, pseudo-headers (`:path`, `:authority`, `:method`) included. `name` is lower case.
+    /// First value of a header, pseudo-headers (`:path`, `:authority`, `:method`) included. `name` is lower case. A request with
+    /// several `cookie` headers is seen by its first one alone, unless the view joins them by `; `.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
     /// A property of Envoy's (the `metadata` of `jwt_authn`, `source.address`), as bytes.
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+
+    /// Whether the request ends with its headers: it has no body (Envoy's `end_of_stream`).
+    fn ends_with_headers(&self) -> bool;
 }
 
 /// What comes from outside of a request. Each closure is called only when the decision needs it.

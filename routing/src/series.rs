@@ -1,0 +1,37 @@
+//! How many metric series a configuration can lead to, so that no proxy drowns in labels.
+
+use headgate_contract::limits::{REPLICATES, ROUTES, SERIES};
+use headgate_contract::{PluginConfig, Route};
+
+use crate::checks::Checks;
+
+/// Reasons that only the hash or a random number gives, and so once per segment: exclude, hash, issued, random.
+const BY_SEGMENT: usize = 4;
+/// The other reasons.
+const BY_ROUTE: usize = 6;
+/// Per variant, way of assignment and segment: 6 classes of responses, 18 gRPC statuses, timeouts, two histograms.
+const ANSWERS: usize = 6 + 18 + 1 + 2;
+/// Reasons of a misrouted request.
+const MISROUTED: usize = 2;
+/// Per route: mirrored, and four reasons for refusing to.
+const MIRRORED: usize = 5;
+
+/// Series of one route when every request that can happen has happened.
+pub fn of(route: &Route, replicates: usize) -> usize {
+    let segments = route.segments.len() + 1;
+    let requests = BY_SEGMENT * segments + BY_ROUTE;
+    let answers = ANSWERS * (segments + 1);
+    let replicated = replicates * segments * usize::from(REPLICATES);
+    let mirrored = if route.mirror.is_some() { MIRRORED } else { 0 };
+    route.variants.len() * (requests + answers + replicated + MISROUTED) + mirrored
+}
+
+pub(crate) fn check(config: &PluginConfig, checks: &mut Checks) {
+    let count: usize = config.routes.iter().take(ROUTES).map(|route| of(route, config.metrics.replicates.len())).sum();
+    if count > SERIES {
+        checks.push(
+            "routes",
+            format!("lead to up to {count} metric series, at most {SERIES} are taken: fewer segments, variants or replicates"),
+        );
+    }
+}
