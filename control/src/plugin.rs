@@ -1,0 +1,113 @@
+//! A plugin configuration as somebody wrote it, checked through and through.
+//!
+//! Three sieves, coarse to fine: the schema (all structural problems at once), `read_strict`, `compile`. What the file may
+//! leave out because `headgate` knows it (`contract`, `revision`, `target`) is filled in before.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use headgate_contract::{Absent, CONTRACT, Match, PluginConfig};
+use headgate_routing::RoutingTable;
+use serde_json::{Value, json};
+
+use crate::document::Document;
+use crate::exit::Failure;
+use crate::structure;
+
+/// A configuration that passed all checks.
+#[derive(Debug)]
+pub(crate) struct Plugin {
+    /// The file's own document, filled in.
+    pub(crate) document: Document,
+    pub(crate) config: PluginConfig,
+    pub(crate) table: RoutingTable,
+}
+
+impl Plugin {
+    /// Reads and checks a file. `target` is filled in when the file names none.
+    pub(crate) fn read(path: &Path, target: Option<&str>) -> Result<Self, Failure> {
+        Self::of(Document::read(path)?, target)
+    }
+
+    /// Checks a document.
+    pub(crate) fn of(mut document: Document, target: Option<&str>) -> Result<Self, Failure> {
+        if let Value::Object(fields) = &mut document.value {
+            fields.entry("contract").or_insert_with(|| json!(CONTRACT));
+            fields.entry("revision").or_insert_with(|| json!(1));
+            if let Some(name) = target {
+                let given = fields.entry("target").or_insert_with(|| json!(name)).clone();
+                if given.as_str().is_some_and(|given| given != name) {
+                    let reason = format!("is {given}, but the target file's name is `{name}`: make them equal, or leave it out here");
+                    let finding = document.finding("target", reason);
+                    return Err(Failure::refused(&document.file, vec![finding]));
+                }
+            }
+        }
+        let findings = structure::check(&document, &headgate_contract::json_schema())?;
+        if !findings.is_empty() {
+            return Err(Failure::refused(&document.file, findings));
+        }
+        let checked = headgate_contract::read_strict(document.value.to_string().as_bytes())
+            .and_then(|config| Ok((config.clone(), headgate_routing::compile(config)?)));
+        match checked {
+            Ok((config, table)) => Ok(Self { document, config, table }),
+            Err(problems) => {
+                let findings = problems.0.into_iter().map(|p| document.finding(p.path, p.reason)).collect();
+                Err(Failure::refused(&document.file, findings))
+            }
+        }
+    }
+}
+
+/// The features (`headgate_contract::FEATURES`) that a filter must have to do what a configuration says.
+pub(crate) fn features(config: &PluginConfig) -> BTreeSet<String> {
+    let claims = |m: &Match| !m.claims.is_empty();
+    let mut used: BTreeSet<String> = config.requires.iter().cloned().collect();
+    let mut note = |name: &str, is_used: bool| {
+        if is_used {
+            used.insert(name.to_owned());
+        }
+    };
+    note("tokens", config.tokens.is_some());
+    note("decisions", config.decisions.is_some());
+    note("replicates", !config.metrics.replicates.is_empty());
+    for route in &config.routes {
+        note("overrides", !route.overrides.is_empty());
+        note("lists", !route.include.is_empty() || !route.exclude.is_empty());
+        note("segments", !route.segments.is_empty());
+        note("mirror", route.mirror.is_some());
+        note("claims", route.matches.as_ref().is_some_and(claims));
+        note("claims", route.segments.iter().any(|s| claims(&s.matches)));
+        if let Some(key) = &route.key {
+            note("issueCookie", key.absent == Absent::IssueCookie);
+            note("claims", key.sources.iter().any(|s| s.claim.is_some()));
+        }
+    }
+    used
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_headgate_knows_may_be_left_out() {
+        let text = "routes: [{name: s, stable: a, variants: [{name: a, weight: 1}]}]";
+        let plugin = Plugin::of(Document::parse("p", text).unwrap(), Some("shop")).unwrap();
+        assert_eq!((plugin.config.contract, plugin.config.target.as_str()), (CONTRACT, "shop"));
+        let other = Document::parse("p", &format!("target: other\n{text}")).unwrap();
+        let failure = Plugin::of(other, Some("shop")).unwrap_err();
+        assert_eq!(failure.findings[0].path, "target");
+    }
+
+    #[test]
+    fn features_are_those_that_a_configuration_uses() {
+        let text = r#"{"contract":1,"revision":1,"tokens":{"audience":"a","keys":[{"id":"k","env":"E"}]},"routes":[
+            {"name":"s","stable":"a","variants":[{"name":"a","weight":1}],"mirror":{"share":1},
+             "key":{"sources":[{"claim":{"provider":"p","claim":["sub"]}}],"absent":"issueCookie"}}]}"#;
+        let config = headgate_contract::read_strict(text.as_bytes()).unwrap();
+        let used: Vec<String> = features(&config).into_iter().collect();
+        assert_eq!(used, ["claims", "issueCookie", "mirror", "tokens"]);
+        assert!(used.iter().all(|f| headgate_contract::FEATURES.contains(&f.as_str())));
+    }
+}
