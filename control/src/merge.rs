@@ -20,11 +20,17 @@ pub(crate) fn revision(config: &Value) -> u64 {
     let number = config.get("revision");
     number
         .and_then(Value::as_u64)
-        .or_else(|| number.and_then(Value::as_f64).filter(|f| *f >= 0.0).map(|f| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; beyond 2^53 compile refuses it")]
-            let whole = f as u64;
-            whole
-        }))
+        .or_else(|| {
+            number.and_then(Value::as_f64).filter(|f| *f >= 0.0).map(|f| {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "not negative; beyond 2^53 compile refuses it"
+                )]
+                let whole = f as u64;
+                whole
+            })
+        })
         .unwrap_or(0)
 }
 

@@ -37,7 +37,9 @@ impl Plugin {
             if let Some(name) = target {
                 let given = fields.entry("target").or_insert_with(|| json!(name)).clone();
                 if given.as_str().is_some_and(|given| given != name) {
-                    let reason = format!("is {given}, but the target file's name is `{name}`: make them equal, or leave it out here");
+                    let reason = format!(
+                        "is {given}, but the target file's name is `{name}`: make them equal, or leave it out here"
+                    );
                     let finding = document.finding("target", reason);
                     return Err(Failure::refused(&document.file, vec![finding]));
                 }

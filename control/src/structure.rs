@@ -4,8 +4,8 @@
 //! what a missing field is for). It knows no meaning beyond the schema: references, limits and exclusive fields are
 //! `compile`'s.
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::ValidationError;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
 use crate::document::{Document, join};
@@ -64,7 +64,9 @@ fn explain(error: &ValidationError<'_>, schema: &Value, document: &Document, fin
             let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             push(path, choice(found, &options));
         }
-        ValidationErrorKind::Constant { expected_value } => push(path, format!("must be {expected_value}, not {found}")),
+        ValidationErrorKind::Constant { expected_value } => {
+            push(path, format!("must be {expected_value}, not {found}"))
+        }
         ValidationErrorKind::Minimum { limit } => push(path, format!("is {found}, but must be at least {limit}")),
         ValidationErrorKind::Maximum { limit } => push(path, format!("is {found}, but must be at most {limit}")),
         ValidationErrorKind::MinItems { limit } => push(path, format!("needs at least {limit} entries")),
@@ -91,7 +93,11 @@ fn parent(pointer: &str) -> Option<&str> {
 }
 
 fn names(object: &Value) -> Vec<&str> {
-    object.get("properties").and_then(Value::as_object).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default()
+    object
+        .get("properties")
+        .and_then(Value::as_object)
+        .map(|p| p.keys().map(String::as_str).collect())
+        .unwrap_or_default()
 }
 
 fn constants(around: &Value) -> Vec<&str> {

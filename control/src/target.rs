@@ -199,15 +199,21 @@ impl Target {
         }
         for (i, proxy) in target.proxies.iter().enumerate() {
             if proxy.stats_base().is_none() {
-                findings.push(document.finding(format!("proxies[{i}]"), "cannot be asked anything: give `admin` or `stats`"));
+                findings.push(
+                    document.finding(format!("proxies[{i}]"), "cannot be asked anything: give `admin` or `stats`"),
+                );
             }
             for (field, url) in [("admin", &proxy.admin), ("stats", &proxy.stats)] {
                 if url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-                    findings.push(document.finding(format!("proxies[{i}].{field}"), "must begin with http:// or https://"));
+                    findings
+                        .push(document.finding(format!("proxies[{i}].{field}"), "must begin with http:// or https://"));
                 }
             }
             if target.proxies.iter().take(i).any(|other| other.name == proxy.name) {
-                findings.push(document.finding(format!("proxies[{i}].name"), format!("`{}` is there twice: names are unique", proxy.name)));
+                findings.push(document.finding(
+                    format!("proxies[{i}].name"),
+                    format!("`{}` is there twice: names are unique", proxy.name),
+                ));
             }
         }
         if let Some(istio) = &target.istio

@@ -37,7 +37,9 @@ pub(crate) fn parse(arguments: &[String], old: &Weights) -> Result<Weights, Vec<
             },
             None => match text.parse::<u32>().ok().filter(|w| *w <= WEIGHT) {
                 Some(weight) => drop(wholes.insert(variant.to_owned(), weight)),
-                None => problems.push(format!("`{text}` is no weight: whole numbers from 0 to {WEIGHT}, or a percentage")),
+                None => {
+                    problems.push(format!("`{text}` is no weight: whole numbers from 0 to {WEIGHT}, or a percentage"))
+                }
             },
         }
     }
@@ -57,10 +59,14 @@ pub(crate) fn parse(arguments: &[String], old: &Weights) -> Result<Weights, Vec<
             [one] if sum <= WHOLE => drop(percents.insert((*one).clone(), WHOLE - sum)),
             [] if sum == WHOLE => {}
             [_] | [] => return Err(vec![format!("the percentages add up to {}, not to 100%", shown(sum))]),
-            _ if sum == WHOLE => percents.extend(old.keys().filter(|v| !percents.contains_key(*v)).map(|v| (v.clone(), 0)).collect::<Vec<_>>()),
+            _ if sum == WHOLE => percents
+                .extend(old.keys().filter(|v| !percents.contains_key(*v)).map(|v| (v.clone(), 0)).collect::<Vec<_>>()),
             more => {
                 let more = crate::structure::list(more);
-                return Err(vec![format!("the percentages add up to {}: name {more} too, so that they make 100%", shown(sum))]);
+                return Err(vec![format!(
+                    "the percentages add up to {}: name {more} too, so that they make 100%",
+                    shown(sum)
+                )]);
             }
         }
         let step = percents.values().fold(0, |a, b| gcd(a, *b)).max(1);

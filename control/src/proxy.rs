@@ -1,0 +1,95 @@
+//! A proxy, asked over HTTP: its statistics, and the runtime of its admin interface. It knows nothing of files.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::stats::{self, Reading};
+use crate::target::Proxy;
+
+/// Asks proxies; each question has its own time limit.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+}
+
+impl Client {
+    /// A client whose every question ends after `limit`.
+    pub(crate) fn new(limit: Duration) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(limit))
+            .user_agent(concat!("headgate/", env!("CARGO_PKG_VERSION")))
+            // Admin interfaces are asked directly, whatever proxies the environment names.
+            .proxy(None)
+            .build();
+        Self { agent: config.into() }
+    }
+
+    /// The proxy's statistics of one target.
+    ///
+    /// # Errors
+    /// In words, with the address asked.
+    pub(crate) fn read(&self, proxy: &Proxy, target: &str, resource: &str) -> Result<Reading, String> {
+        let base = proxy.stats_base().ok_or("it has no address")?;
+        if base.ends_with("/stats/prometheus") {
+            return Ok(stats::from_prometheus(&self.get(base)?, target, resource));
+        }
+        let url = format!("{base}/stats?format=json&filter={}", encoded(stats::FILTER));
+        stats::from_json(&self.get(&url)?, target, resource).map_err(|e| format!("{base}: {e}"))
+    }
+
+    /// Whether the runtime kill is in force; `None` when the proxy has no admin interface.
+    ///
+    /// # Errors
+    /// In words, with the address asked.
+    pub(crate) fn runtime_killed(&self, proxy: &Proxy) -> Result<Option<bool>, String> {
+        let Some(base) = proxy.admin_base() else { return Ok(None) };
+        let text = self.get(&format!("{base}/runtime?format=json"))?;
+        let document: Value = serde_json::from_str(&text).map_err(|e| format!("{base}/runtime is no JSON: {e}"))?;
+        let value = document.get("entries").and_then(|e| e.get(&proxy.runtime_key)).and_then(|e| e.get("final_value"));
+        Ok(Some(value.and_then(Value::as_str) == Some("0")))
+    }
+
+    /// Sets the runtime kill, or forgets it.
+    ///
+    /// # Errors
+    /// In words, with the address asked.
+    pub(crate) fn set_runtime_kill(&self, proxy: &Proxy, on: bool) -> Result<(), String> {
+        let base = proxy.admin_base().ok_or("the target file names no admin interface for it")?;
+        let value = if on { "0" } else { "" };
+        let url = format!("{base}/runtime_modify?{}={value}", encoded(&proxy.runtime_key));
+        let answer = self.agent.post(&url).send_empty().map_err(|e| format!("{url}: {e}"))?;
+        let text = answer.into_body().read_to_string().map_err(|e| format!("{url}: {e}"))?;
+        if text.trim() == "OK" {
+            Ok(())
+        } else {
+            Err(format!("{url} answered {:?}: it needs an admin_layer in layered_runtime", text.trim()))
+        }
+    }
+
+    fn get(&self, url: &str) -> Result<String, String> {
+        let answer = self.agent.get(url).call().map_err(|e| format!("{url}: {e}"))?;
+        answer.into_body().into_with_config().limit(64 << 20).read_to_string().map_err(|e| format!("{url}: {e}"))
+    }
+}
+
+/// Percent-encodes all but unreserved characters (RFC 3986).
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// Asks all proxies at once; the answers come in the proxies' order.
+pub(crate) fn each<T: Send>(proxies: &[Proxy], ask: impl Fn(&Proxy) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = proxies.iter().map(|proxy| scope.spawn(|| ask(proxy))).collect();
+        asked.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    })
+}
