@@ -63,7 +63,7 @@ pub struct Tokens {
     /// A cookie that may carry a token too, for browsers. Default: none. Example: `"headgate_token"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cookie: Option<String>,
-    /// Keys that are believed, 1 to 8; more than one while a key is being rotated.
+    /// Keys that are believed, 1 to 8; more than one while a key is being rotated. Example: `[{"id": "k1", "env": "HEADGATE_KEY_K1"}]`.
     pub keys: Vec<TokenKey>,
 }
 
@@ -89,7 +89,7 @@ pub struct Decisions {
     /// The request header. Default `"x-headgate-decisions"`. Unsigned or foreign pairs in it are removed.
     #[serde(default = "decisions_header")]
     pub header: String,
-    /// Keys that are believed, 1 to 8. The first one signs.
+    /// Keys that are believed, 1 to 8. The first one signs. Example: `[{"id": "d1", "env": "HEADGATE_KEY_D1"}]`.
     pub keys: Vec<TokenKey>,
 }
 

@@ -18,7 +18,7 @@ pub struct Route {
     /// Which requests this route takes. Default: all. Example: `{"hosts": ["shop.example"], "path": {"prefix": "/v1/"}}`.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub matches: Option<Match>,
-    /// The versions, 1 to 32.
+    /// The versions, 1 to 32. Example: `[{"name": "stable", "weight": 95}, {"name": "canary", "weight": 5}]`.
     pub variants: Vec<Variant>,
     /// The variant that serves when anything is in doubt, and when the kill switch is on. Example: `"stable"`.
     pub stable: String,

@@ -95,10 +95,10 @@ pub(crate) fn push(in_force: &Value, asked: &Value, others: Others) -> Value {
 
 fn with_kill(value: &Value, on: bool) -> Value {
     let mut value = value.clone();
-    if let Value::Object(fields) = &mut value {
-        if on || fields.contains_key("killSwitch") {
-            fields.insert("killSwitch".to_owned(), json!(on));
-        }
+    if let Value::Object(fields) = &mut value
+        && (on || fields.contains_key("killSwitch"))
+    {
+        fields.insert("killSwitch".to_owned(), json!(on));
     }
     value
 }

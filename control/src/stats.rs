@@ -95,17 +95,16 @@ pub(crate) fn from_prometheus(text: &str, target: &str, resource: &str) -> Readi
             labels.insert("cluster".to_owned(), cluster);
         }
         let name = match name {
-            "envoy_server_concurrency" => "server.concurrency",
-            "envoy_cluster_upstream_rq_active" => "upstream_rq_active",
-            // Istio and plain Envoy differ in what they put before a custom metric's name.
-            other => other.rfind("headgate_").map_or(other, |at| &other[at..]),
-        };
-        let name = match name.strip_prefix("envoy_extension_config_discovery_http_filter_") {
-            Some(rest) => format!(
-                "extension_config_discovery.http_filter.{}",
-                rest.replace("_update_rejected", ".update_rejected")
-            ),
-            None => name.to_owned(),
+            "envoy_server_concurrency" => "server.concurrency".to_owned(),
+            "envoy_cluster_upstream_rq_active" => "upstream_rq_active".to_owned(),
+            other => match other.split_once("extension_config_discovery_http_filter_") {
+                Some((_, rest)) => format!(
+                    "extension_config_discovery.http_filter.{}",
+                    rest.replace("_update_rejected", ".update_rejected")
+                ),
+                // Istio and plain Envoy differ in what they put before a custom metric's name.
+                None => other.rfind("headgate_").map_or(other, |at| &other[at..]).to_owned(),
+            },
         };
         Some(Sample { name, labels, value })
     });

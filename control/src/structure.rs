@@ -23,7 +23,7 @@ pub(crate) fn check(document: &Document, schema: &Value) -> Result<Vec<Finding>,
     for error in validator.iter_errors(&document.value) {
         explain(&error, schema, document, &mut findings);
     }
-    findings.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));
+    findings.sort_by_key(|finding| (finding.line, finding.column));
     Ok(findings)
 }
 

@@ -148,6 +148,7 @@ pub(crate) enum Phase {
 /// What Istio has a proxy do when the VM fails.
 #[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(clippy::enum_variant_names, reason = "Istio's names")]
 pub(crate) enum FailStrategy {
     /// Requests fail until the next configuration.
     FailClose,

@@ -1,0 +1,258 @@
+//! The command line: verbs, arguments and help. What they do is in `verbs`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXITS: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a document is refused, 4 pending on a proxy, 5 rejected by a proxy,
+6 changed by somebody else meanwhile, 7 nothing written because a proxy lacks something.";
+
+/// Decides which version of a service answers each request, and shows it.
+#[derive(Debug, Parser)]
+#[command(name = "headgate", version, about, after_help = EXITS)]
+pub(crate) struct Cli {
+    /// Answer with one JSON document on standard output, failures too.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Check plugin configurations and target files; every problem at once.
+    #[command(
+        after_help = "Examples:\n  headgate validate shop.yaml\n  headgate validate --target target.yaml shop.yaml --json"
+    )]
+    Validate(Validate),
+    /// Print a configuration in the form that a proxy takes.
+    #[command(
+        after_help = "Examples:\n  headgate render plugin -f shop.yaml\n  headgate render ecds target.yaml -f shop.yaml > ecds.yaml\n  headgate render wasmplugin target.yaml -f shop.yaml | kubectl apply -f -"
+    )]
+    Render(Render),
+    /// Publish a configuration and see it applied on every proxy. Routes of other rollouts stay, kills stay.
+    #[command(
+        after_help = "Examples:\n  headgate push target.yaml -f shop.yaml\n  headgate push target.yaml -f shop.yaml --dry-run\n  headgate push target.yaml -f shop.yaml --if-revision 17"
+    )]
+    Push(Push),
+    /// Change the weights of one route, with old and new shown, and how many users move.
+    #[command(
+        after_help = "Examples:\n  headgate set target.yaml --route shop canary=5%\n  headgate set target.yaml --route shop canary=5 stable=95\n  headgate set target.yaml --route shop --segment premium canary=50%"
+    )]
+    Set(Set),
+    /// Send everything to the stable version, now: by the proxies' runtime and by the configuration.
+    #[command(after_help = "Examples:\n  headgate kill target.yaml\n  headgate kill target.yaml --route shop")]
+    Kill(Kill),
+    /// Clear a kill. Nothing else does.
+    #[command(after_help = "Examples:\n  headgate revive target.yaml\n  headgate revive target.yaml --route shop")]
+    Revive(Kill),
+    /// Show what is asked for and what is in force on each proxy.
+    #[command(after_help = "Examples:\n  headgate status target.yaml\n  headgate status target.yaml --watch 2s")]
+    Status(Status),
+    /// Tell which variant a request gets, and every rule passed on the way.
+    #[command(
+        after_help = "Examples:\n  headgate explain -f shop.yaml -H 'x-user-id: 7'\n  headgate explain -f shop.yaml --host shop.example --path '/v1/cart?beta=1' --cookie sid=abc\n  headgate explain -f shop.yaml --claim payload.sub=alice --address 203.0.113.9"
+    )]
+    Explain(Explain),
+    /// Make a token that lets its holder use a route's overrides.
+    #[command(
+        after_help = "Examples:\n  HEADGATE_KEY_K1=… headgate token -f shop.yaml --variant canary --route shop --ttl 1h\n  headgate token --audience shop --key-id k1 --key-env HEADGATE_KEY_K1 --variant canary\n\nThe key is read from the environment and never shown."
+    )]
+    Token(Token),
+    /// Print the JSON Schema of plugin configurations or target files.
+    #[command(after_help = "Examples:\n  headgate schema > plugin.schema.json\n  headgate schema target")]
+    Schema(Schema),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  headgate completion bash > /etc/bash_completion.d/headgate")]
+    Completion(Completion),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Plugin configurations, YAML or JSON; `-` is standard input.
+    #[arg(required_unless_present = "target")]
+    pub(crate) files: Vec<PathBuf>,
+    /// A target file to check too; the plugin configurations are then for it.
+    #[arg(long)]
+    pub(crate) target: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Render {
+    /// What to print.
+    #[arg(value_enum)]
+    pub(crate) form: Form,
+    /// The target file; not needed for `plugin`.
+    #[arg(required_if_eq_any([("form", "ecds"), ("form", "wasmplugin"), ("form", "trafficextension")]))]
+    pub(crate) target: Option<PathBuf>,
+    /// The plugin configuration, YAML or JSON.
+    #[arg(short, long)]
+    pub(crate) file: PathBuf,
+    /// The revision to write. Default: the file's own, else 1.
+    #[arg(long)]
+    pub(crate) revision: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// The plugin configuration as JSON.
+    Plugin,
+    /// The file for Envoy's `path_config_source`.
+    Ecds,
+    /// Istio's `WasmPlugin`.
+    Wasmplugin,
+    /// Istio's `TrafficExtension` (1.30 and newer).
+    Trafficextension,
+}
+
+/// How a write is watched.
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// How long to wait for every proxy to apply it.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// The target file.
+    pub(crate) target: PathBuf,
+    /// The plugin configuration, YAML or JSON.
+    #[arg(short, long)]
+    pub(crate) file: PathBuf,
+    /// The file is the whole configuration: routes that it does not name are removed.
+    #[arg(long)]
+    pub(crate) whole: bool,
+    /// Push only if this revision is still the published one.
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) if_revision: Option<u64>,
+    /// Let the filter's code or VM change with this push: proxies compile it anew.
+    #[arg(long)]
+    pub(crate) replace_vm: bool,
+    /// Show what would change; write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) watch: Watch,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// The target file.
+    pub(crate) target: PathBuf,
+    /// The route.
+    #[arg(long)]
+    pub(crate) route: String,
+    /// A segment of the route, whose weights are changed instead.
+    #[arg(long)]
+    pub(crate) segment: Option<String>,
+    /// `variant=5%` (the whole is 100 %; one variant may be left out and takes the rest) or `variant=5` (relative weights).
+    #[arg(required = true, value_name = "VARIANT=WEIGHT")]
+    pub(crate) weights: Vec<String>,
+    /// Set only if this revision is still the published one.
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) if_revision: Option<u64>,
+    /// Show what would change; write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) watch: Watch,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Kill {
+    /// The target file.
+    pub(crate) target: PathBuf,
+    /// One route alone, by the configuration. Default: the whole target, by runtime and configuration.
+    #[arg(long)]
+    pub(crate) route: Option<String>,
+    #[command(flatten)]
+    pub(crate) watch: Watch,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The target file.
+    pub(crate) target: PathBuf,
+    /// Show it again and again, with this pause, until interrupted.
+    #[arg(long, value_parser = humantime::parse_duration, num_args = 0..=1, default_missing_value = "2s")]
+    pub(crate) watch: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The plugin configuration, YAML or JSON.
+    #[arg(short, long)]
+    pub(crate) file: PathBuf,
+    /// A request header, as curl takes it. May be repeated.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// A cookie. May be repeated.
+    #[arg(long = "cookie", value_name = "NAME=VALUE")]
+    pub(crate) cookies: Vec<String>,
+    /// Path with query.
+    #[arg(long, default_value = "/")]
+    pub(crate) path: String,
+    /// Method.
+    #[arg(short = 'X', long, default_value = "GET")]
+    pub(crate) method: String,
+    /// Host, with or without port.
+    #[arg(long, default_value = "localhost")]
+    pub(crate) host: String,
+    /// A verified claim; the dots after the provider separate the claim's path. May be repeated.
+    #[arg(long = "claim", value_name = "PROVIDER.CLAIM=VALUE")]
+    pub(crate) claims: Vec<String>,
+    /// The address of the connection.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) address: IpAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// The plugin configuration: audience and key are taken from it, variant and route checked against it.
+    #[arg(short, long)]
+    pub(crate) file: Option<PathBuf>,
+    /// The variant that the holder may ask for.
+    #[arg(long)]
+    pub(crate) variant: String,
+    /// The one route it is for. Default: every route.
+    #[arg(long)]
+    pub(crate) route: Option<String>,
+    /// How long it is valid, at most 24h.
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    pub(crate) ttl: Duration,
+    /// The audience (`tokens.audience`).
+    #[arg(long, required_unless_present = "file")]
+    pub(crate) audience: Option<String>,
+    /// The key's id. Default: the file's first key.
+    #[arg(long, required_unless_present = "file")]
+    pub(crate) key_id: Option<String>,
+    /// The environment variable that holds the key. Default: what the file says.
+    #[arg(long, required_unless_present = "file")]
+    pub(crate) key_env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Of which document.
+    #[arg(value_enum, default_value = "plugin")]
+    pub(crate) of: Of,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Of {
+    /// Plugin configurations.
+    Plugin,
+    /// Target files.
+    Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completion {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}

@@ -1,0 +1,46 @@
+//! What each verb does, one file each: reads files and proxies, asks the pure parts, and answers.
+
+mod explain;
+mod kill;
+mod push;
+mod render;
+mod set;
+mod status;
+mod token;
+mod validate;
+mod write;
+
+use clap::CommandFactory as _;
+
+use crate::answer::Answer;
+use crate::cli::{Cli, Of, Verb};
+use crate::exit::Failure;
+
+/// Runs a command line.
+pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
+    match cli.verb {
+        Verb::Validate(args) => validate::run(&args),
+        Verb::Render(args) => render::run(&args),
+        Verb::Push(args) => push::run(&args),
+        Verb::Set(args) => set::run(&args),
+        Verb::Kill(args) => kill::run(&args, true),
+        Verb::Revive(args) => kill::run(&args, false),
+        Verb::Status(args) => status::run(&args, cli.json),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Token(args) => token::run(&args),
+        Verb::Schema(args) => {
+            let schema = match args.of {
+                Of::Plugin => headgate_contract::json_schema(),
+                Of::Target => crate::target::json_schema(),
+            };
+            let text = format!("{schema:#}");
+            Ok(Answer::done(serde_json::json!({"schema": schema}), text))
+        }
+        Verb::Completion(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "headgate", &mut script);
+            let script = String::from_utf8_lossy(&script).into_owned();
+            Ok(Answer::done(serde_json::json!({"script": script}), script))
+        }
+    }
+}
