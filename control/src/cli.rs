@@ -202,7 +202,7 @@ pub(crate) struct Explain {
     /// Host, with or without port.
     #[arg(long, default_value = "localhost")]
     pub(crate) host: String,
-    /// A verified claim; the dots after the provider separate the claim's path. May be repeated.
+    /// A verified claim (`:=` for a number); the dots after the provider separate the claim's path. May be repeated.
     #[arg(long = "claim", value_name = "PROVIDER.CLAIM=VALUE")]
     pub(crate) claims: Vec<String>,
     /// The address of the connection.

@@ -109,7 +109,7 @@ impl Trace for Steps {
 /// A request as the command line describes it.
 struct Request {
     headers: BTreeMap<String, String>,
-    claims: BTreeMap<Vec<String>, String>,
+    claims: BTreeMap<Vec<String>, Vec<u8>>,
     address: String,
 }
 
@@ -137,11 +137,16 @@ impl Request {
         for claim in &args.claims {
             let wrong = || format!("`{claim}` is no claim: write 'provider.claim=value'");
             let (path, value) = claim.split_once('=').ok_or_else(wrong)?;
+            // A claim that is a number reaches the filter as a double, little end first.
+            let (path, value) = match path.strip_suffix(':') {
+                None => (path, value.as_bytes().to_vec()),
+                Some(path) => (path, value.parse::<f64>().map_err(|_| wrong())?.to_le_bytes().to_vec()),
+            };
             let path: Vec<String> = path.split('.').map(str::to_owned).collect();
             if path.len() < 2 {
                 return Err(wrong());
             }
-            claims.insert(path, value.to_owned());
+            claims.insert(path, value);
         }
         let address = match args.address {
             std::net::IpAddr::V4(ip) => format!("{ip}:40000"),
@@ -161,9 +166,13 @@ impl View for Request {
             ["source", "address"] => Some(self.address.clone().into_bytes()),
             ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", claim @ ..] => {
                 let claim: Vec<String> = claim.iter().map(|part| (*part).to_owned()).collect();
-                self.claims.get(&claim).map(|value| value.clone().into_bytes())
+                self.claims.get(&claim).cloned()
             }
             _ => None,
         }
+    }
+
+    fn ends_with_headers(&self) -> bool {
+        !self.headers.contains_key("content-length") && !self.headers.contains_key("transfer-encoding")
     }
 }
