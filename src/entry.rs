@@ -125,8 +125,8 @@ extern "C" fn proxy_on_context_create(id: u32, root: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(id: u32, count: usize, _end: u32) -> u32 {
-    on_stream(id, |stream| stream.on_request_headers(count));
+extern "C" fn proxy_on_request_headers(id: u32, count: usize, ends: u32) -> u32 {
+    on_stream(id, |stream| stream.on_request_headers(count, ends != 0));
     0
 }
 

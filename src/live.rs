@@ -66,7 +66,7 @@ impl Live {
     fn new(table: RoutingTable, target: String, unknown: usize) -> Self {
         let keyring = Keyring::load(&table, &|name| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes));
         let board = Board::new(&table);
-        let prefers_map = plan::prefers_map(table.config());
+        let prefers_map = plan::prefers_map(table.typical_reads());
         Self { table, keyring, board, prefers_map, target, unknown }
     }
 

@@ -39,10 +39,10 @@ impl Stream {
         Self { live, decided: None }
     }
 
-    /// The request's headers are there, `count` of them.
-    pub(crate) fn on_request_headers(&mut self, count: usize) {
+    /// The request's headers are there, `count` of them; it `ends` with them, or has a body.
+    pub(crate) fn on_request_headers(&mut self, count: usize, ends: bool) {
         let live = &*self.live;
-        let view = Request::new(live.prefers_map, count);
+        let view = Request::new(live.prefers_map, count, ends);
         let env = Env { now: &host::now, random: &random, keyring: &live.keyring, trace: None };
         let outcome = live.table.decide(&view, &env);
         apply(&outcome);
@@ -78,11 +78,9 @@ impl Stream {
         let Some(decided) = &mut self.decided else { return };
         decided.headers = Some(decided.elapsed());
         decided.status = host::header(Map::Response, ":status").and_then(|status| number(&status)).unwrap_or(0);
-        let Some(route) = self.live.table.route(decided.decision.route) else { return };
-        if let Some(name) = &route.output.response_header
-            && let Some(variant) = route.variants.get(decided.decision.variant)
-        {
-            failed(host::set_header(Map::Response, name, variant.name.as_bytes()).is_err(), "response_header");
+        let Decision { route, variant, .. } = decided.decision;
+        if let Some((name, value)) = self.live.table.response_header(route, variant) {
+            failed(host::set_header(Map::Response, name, value.as_bytes()).is_err(), "response_header");
         }
         if let Some(cookie) = decided.decision.cookie.take() {
             response::issue(&cookie);

@@ -14,17 +14,18 @@ pub(crate) struct Request {
     whole: OnceCell<HeaderMap>,
     /// How many reads of headers that are there are left before the whole map is fetched.
     singles: Cell<usize>,
+    ends: bool,
 }
 
 impl Request {
-    /// `prefers_map` is the table's wish, `count` the number of the request's headers.
-    pub(crate) fn new(prefers_map: bool, count: usize) -> Self {
+    /// `prefers_map` is the table's wish, `count` the number of the request's headers; it `ends` with them, or has a body.
+    pub(crate) fn new(prefers_map: bool, count: usize, ends: bool) -> Self {
         let singles = match (count > MANY, prefers_map) {
             (true, _) => usize::MAX,
             (false, true) => 0,
             (false, false) => SINGLE_READS,
         };
-        Self { whole: OnceCell::new(), singles: Cell::new(singles) }
+        Self { whole: OnceCell::new(), singles: Cell::new(singles), ends }
     }
 
     /// Whether the request speaks gRPC. Only then does it carry `te: trailers`, which few others do.
@@ -51,5 +52,9 @@ impl View for Request {
 
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
         host::property(&path.join("\0"))
+    }
+
+    fn ends_with_headers(&self) -> bool {
+        self.ends
     }
 }

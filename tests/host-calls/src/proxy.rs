@@ -1,0 +1,138 @@
+//! A proxy with the filter in it: configurations, ticks and requests, one after the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use wasmi::{Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};
+
+use crate::host::{Host, link};
+use crate::{Header, Result};
+
+/// The root context's number; requests count on from it.
+const ROOT: u32 = 1;
+const REQUEST: u32 = 0;
+const RESPONSE: u32 = 2;
+
+/// The compiled filter, started.
+#[derive(Debug)]
+pub struct Proxy {
+    store: Store<Host>,
+    instance: Instance,
+    next: u32,
+}
+
+/// What becomes of a request behind the filter.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// The response's headers; `None` is a reset without an answer.
+    pub headers: Option<Vec<Header>>,
+    /// Envoy's properties, by their path joined by NUL.
+    pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Microseconds that it takes.
+    pub microseconds: u64,
+}
+
+/// What was seen of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Calls into the host and entries into the filter, by name.
+    pub calls: BTreeMap<String, u32>,
+    /// The request's headers as the upstream gets them.
+    pub request: Vec<Header>,
+    /// The response's headers as the client gets them.
+    pub response: Vec<Header>,
+    /// The filter state, by key.
+    pub state: BTreeMap<String, String>,
+}
+
+impl Answer {
+    /// A response of this status, with these headers.
+    pub fn status(status: &str, headers: &[(&str, &str)]) -> Self {
+        let status = [(":status", status)];
+        let headers = status.iter().chain(headers).map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec()));
+        Self { headers: Some(headers.collect()), ..Self::default() }
+    }
+
+    /// With a property.
+    #[must_use]
+    pub fn property(mut self, path: &str, value: &[u8]) -> Self {
+        self.properties.insert(path.as_bytes().to_vec(), value.to_vec());
+        self
+    }
+}
+
+impl Proxy {
+    /// Loads the module and starts its VM.
+    pub fn load(wasm: &Path) -> Result<Self> {
+        let bytes = std::fs::read(wasm).map_err(|e| wasmi::Error::new(format!("{}: {e}", wasm.display())))?;
+        let engine = Engine::default();
+        let module = Module::new(&engine, bytes)?;
+        let mut store = Store::new(&engine, Host::new());
+        let mut linker = Linker::new(&engine);
+        link(&mut linker)?;
+        let instance = linker.instantiate_and_start(&mut store, &module)?;
+        let mut proxy = Self { store, instance, next: ROOT + 1 };
+        proxy.enter::<(), ()>("_initialize", ())?;
+        proxy.enter::<_, ()>("proxy_on_context_create", (ROOT, 0))?;
+        proxy.enter::<_, u32>("proxy_on_vm_start", (ROOT, 0))?;
+        Ok(proxy)
+    }
+
+    fn enter<P: WasmParams, R: WasmResults>(&mut self, name: &str, parameters: P) -> Result<R> {
+        self.store.data_mut().entered(name);
+        self.instance.get_typed_func::<P, R>(&self.store, name)?.call(&mut self.store, parameters)
+    }
+
+    /// The host.
+    pub fn host(&mut self) -> &mut Host {
+        self.store.data_mut()
+    }
+
+    /// Pushes a configuration; whether the filter took it. A tick that it asks for comes at once.
+    pub fn configure(&mut self, configuration: &[u8]) -> Result<bool> {
+        configuration.clone_into(&mut self.host().configuration);
+        let len = u32::try_from(configuration.len()).unwrap_or(u32::MAX);
+        let taken = self.enter::<_, u32>("proxy_on_configure", (ROOT, len))? == 1;
+        if self.host().tick > 0 {
+            self.enter::<_, ()>("proxy_on_tick", ROOT)?;
+        }
+        Ok(taken)
+    }
+
+    /// One request and its answer.
+    pub fn request(&mut self, headers: &[Header], answer: &Answer) -> Result<Seen> {
+        let id = self.next;
+        self.next += 1;
+        let host = self.host();
+        host.calls.clear();
+        host.state.clear();
+        host.maps = BTreeMap::from([(REQUEST, headers.to_vec())]);
+        host.properties.clone_from(&answer.properties);
+        let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+        self.enter::<_, ()>("proxy_on_context_create", (id, ROOT))?;
+        self.enter::<_, u32>("proxy_on_request_headers", (id, count, 1))?;
+        self.host().wait(answer.microseconds);
+        if let Some(response) = &answer.headers {
+            self.host().maps.insert(RESPONSE, response.clone());
+            let count = u32::try_from(response.len()).unwrap_or(u32::MAX);
+            self.enter::<_, u32>("proxy_on_response_headers", (id, count, 1))?;
+        }
+        self.enter::<_, ()>("proxy_on_log", id)?;
+        self.enter::<_, ()>("proxy_on_delete", id)?;
+        let host = self.host();
+        Ok(Seen {
+            calls: std::mem::take(&mut host.calls),
+            request: host.maps.remove(&REQUEST).unwrap_or_default(),
+            response: host.maps.remove(&RESPONSE).unwrap_or_default(),
+            state: std::mem::take(&mut host.state),
+        })
+    }
+}
+
+impl Seen {
+    /// How often each was called, as `name*n name*n`, without the ABI's prefix; to be compared with what a test expects.
+    pub fn calls(&self) -> String {
+        let calls = self.calls.iter().map(|(name, n)| format!("{}*{n}", name.trim_start_matches("proxy_")));
+        calls.collect::<Vec<_>>().join(" ")
+    }
+}
