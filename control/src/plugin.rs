@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use headgate_contract::{Absent, CONTRACT, Match, PluginConfig};
+use headgate_contract::{Absent, CONTRACT, Match, PluginConfig, Problems};
 use headgate_routing::RoutingTable;
 use serde_json::{Value, json};
 
@@ -45,8 +45,13 @@ impl Plugin {
                 }
             }
         }
-        let findings = structure::check(&document, &headgate_contract::json_schema())?;
+        let mut findings = structure::check(&document, &headgate_contract::json_schema())?;
         if !findings.is_empty() {
+            let meaning = meaning(&document);
+            // What only follows from a misspelt field is not told beside it.
+            let follows = |path: &str| findings.iter().any(|f| f.path.starts_with(path));
+            let further: Vec<_> = meaning.0.into_iter().filter(|p| !follows(&p.path)).collect();
+            findings.extend(further.into_iter().map(|p| document.finding(p.path, p.reason)));
             return Err(Failure::refused(&document.file, findings));
         }
         let checked = headgate_contract::read_strict(document.value.to_string().as_bytes())
@@ -59,6 +64,12 @@ impl Plugin {
             }
         }
     }
+}
+
+/// What is wrong with the meaning of a document whose form is wrong too, as far as its form lets it be read.
+fn meaning(document: &Document) -> Problems {
+    let Ok(read) = headgate_contract::read(document.value.to_string().as_bytes()) else { return Problems::default() };
+    headgate_routing::compile(read.config).err().unwrap_or_default()
 }
 
 /// The features (`headgate_contract::FEATURES`) that a filter must have to do what a configuration says.
@@ -100,6 +111,14 @@ mod tests {
         let other = Document::parse("p", &format!("target: other\n{text}")).unwrap();
         let failure = Plugin::of(other, Some("shop")).unwrap_err();
         assert_eq!(failure.findings[0].path, "target");
+    }
+
+    #[test]
+    fn mistakes_of_form_and_of_meaning_are_told_at_once() {
+        let text = "routes: [{name: s, stable: b, key: {sources: [{hedaer: x}]}, variants: [{name: a, weight: 1}]}]";
+        let failure = Plugin::of(Document::parse("p", text).unwrap(), None).unwrap_err();
+        let paths: Vec<&str> = failure.findings.iter().map(|f| f.path.as_str()).collect();
+        assert_eq!(paths, ["routes[0].key.sources[0].hedaer", "routes[0].stable"]);
     }
 
     #[test]
