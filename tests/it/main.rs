@@ -8,4 +8,3 @@
 mod bootstraps;
 #[allow(dead_code, reason = "the tests of decisions come next")]
 mod fixture;
-mod push;
