@@ -8,3 +8,4 @@
 mod bootstraps;
 #[allow(dead_code, reason = "the tests of decisions come next")]
 mod fixture;
+mod push;
