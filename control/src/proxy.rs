@@ -68,8 +68,10 @@ impl Client {
     }
 
     fn get(&self, url: &str) -> Result<String, String> {
-        let answer = self.agent.get(url).call().map_err(|e| format!("{url}: {e}"))?;
-        answer.into_body().into_with_config().limit(64 << 20).read_to_string().map_err(|e| format!("{url}: {e}"))
+        // Without the query, which nobody wants to read.
+        let said = |e: ureq::Error| format!("{}: {e}", url.split('?').next().unwrap_or(url));
+        let answer = self.agent.get(url).call().map_err(said)?;
+        answer.into_body().into_with_config().limit(64 << 20).read_to_string().map_err(said)
     }
 }
 

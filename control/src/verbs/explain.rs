@@ -75,6 +75,16 @@ pub(super) fn run(args: &Explain) -> Result<Answer, Failure> {
     }
     lines.extend(state.iter().map(|s| format!("filter state: {s}")));
     lines.extend(headers.iter().map(|h| format!("header: {h}")));
+    // Not the proxies' environment, so a token may be believed there and not here.
+    let missing = keyring.missing();
+    lines.extend(
+        missing
+            .iter()
+            .map(|env| format!("note: {env} is not set here (or below 32 bytes): what its key signed is not believed")),
+    );
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("missingKeys".to_owned(), json!(missing));
+    }
     Ok(Answer::done(json, lines.join("\n")))
 }
 

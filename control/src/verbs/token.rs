@@ -2,12 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headgate_contract::limits::TOKEN_SECONDS;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::{Value, json};
-use sha2::Sha256;
+use headgate_routing::Ring;
+use headgate_routing::token::{Claims, sign};
+use serde_json::json;
 
 use crate::answer::Answer;
 use crate::cli::Token;
@@ -61,11 +59,9 @@ pub(super) fn run(args: &Token) -> Result<Answer, Failure> {
         .duration_since(UNIX_EPOCH)
         .map_err(|e| Failure::failed(format!("the clock is before 1970: {e}")))?;
     let expires = now.as_secs() + seconds;
-    let mut claims = json!({"aud": audience, "variant": args.variant, "exp": expires});
-    if let (Some(route), Some(fields)) = (&args.route, claims.as_object_mut()) {
-        fields.insert("route".to_owned(), json!(route));
-    }
-    let token = sign(&id, key, &claims)?;
+    let claims = Claims { aud: audience, variant: args.variant.clone(), exp: expires, route: args.route.clone() };
+    let token = sign(&claims, &Ring::new([(id.as_str(), key)]), &id)
+        .ok_or_else(|| Failure::failed(format!("the key in {env} cannot be used")))?;
     Ok(Answer::done(json!({"token": token, "expires": expires, "keyId": id, "claims": claims}), token))
 }
 
@@ -80,31 +76,4 @@ fn check(plugin: &Plugin, args: &Token) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("no route that the token is for has a variant `{}`", args.variant))
-}
-
-fn sign(id: &str, key: &[u8], claims: &Value) -> Result<String, Failure> {
-    let header = json!({"alg": "HS256", "kid": id});
-    let signed =
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key).map_err(|e| Failure::failed(format!("the key cannot be used: {e}")))?;
-    mac.update(signed.as_bytes());
-    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_signature_is_hs256_of_the_two_parts() {
-        // Recomputed with Python: hmac.new(b"k"*32, signed, sha256).
-        let token = sign("k1", &[b'k'; 32], &json!({"aud": "shop", "exp": 1, "variant": "canary"})).unwrap();
-        let (signed, signature) = token.rsplit_once('.').unwrap();
-        assert_eq!(
-            signed,
-            "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0.eyJhdWQiOiJzaG9wIiwiZXhwIjoxLCJ2YXJpYW50IjoiY2FuYXJ5In0"
-        );
-        assert_eq!(signature, "AeFZeUdypwQxAlizdy712MFOlvN3BP_eadqVp-KN5yw");
-    }
 }
