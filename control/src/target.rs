@@ -253,6 +253,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_field_says_what_it_is_with_its_default_or_an_example() {
+        let schema = json_schema();
+        let mut fields = 0;
+        let types = schema["$defs"].as_object().unwrap().iter().map(|(name, schema)| (name.as_str(), schema));
+        for (name, of) in types.chain([("Target", &schema)]) {
+            for (field, of) in of["properties"].as_object().into_iter().flatten() {
+                let text = of["description"].as_str().unwrap_or_default();
+                assert!(["Default", "Example"].iter().any(|word| text.contains(word)), "{name}.{field}: {text:?}");
+                fields += 1;
+            }
+        }
+        assert!(fields >= 24, "{fields}");
+    }
+
+    #[test]
     fn all_problems_of_a_target_file_are_told_at_once() {
         let text = "name: shop\npublisher: {file: {pth: x}}\nproxies:\n  - {name: a, admin: 127.0.0.1:1}\n";
         let document = Document::parse("t.yaml", text).unwrap();

@@ -93,6 +93,7 @@ pub(crate) fn watch(
     };
     each(&target.proxies, |proxy| {
         loop {
+            let asked = Instant::now();
             let answer = client.read(proxy, &target.name, resource);
             let took = since.elapsed();
             let in_force = answer.as_ref().ok().and_then(|r| r.revision);
@@ -104,7 +105,10 @@ pub(crate) fn watch(
                 let milliseconds = (state != State::Pending).then_some(took.as_secs_f64() * 1e3);
                 return Verdict { proxy: proxy.name.clone(), state, why, milliseconds, in_force };
             }
-            std::thread::sleep(Duration::from_millis(2).min(patience));
+            // At most half of a proxy's time goes into answering, however many series it has.
+            std::thread::sleep(
+                asked.elapsed().clamp(Duration::from_millis(2), Duration::from_millis(200)).min(patience),
+            );
         }
     })
 }

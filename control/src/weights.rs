@@ -175,4 +175,28 @@ mod tests {
         assert!(several >= d && several <= 2.0 * d / (1.0 + d), "{several}");
         assert!((moved(&weights(&[("a", 1), ("b", 0)]), &weights(&[("a", 0), ("b", 1)])) - 1.0).abs() < 1e-12);
     }
+
+    #[test]
+    fn the_movement_that_is_told_is_the_split_s() {
+        let keys = 40_000_u32;
+        for (old, new) in [
+            ([60, 30, 10], [20, 30, 50]),
+            ([95, 5, 0], [80, 15, 5]),
+            ([1, 1, 1], [1, 2, 3]),
+            ([50, 50, 0], [0, 50, 50]),
+        ] {
+            let names = ["a", "b", "c"];
+            let of = |weights: [u32; 3]| headgate_routing::split::Split::new("salt", names.into_iter().zip(weights));
+            let (before, after) = (of(old), of(new));
+            let moved_keys =
+                (0..keys).filter(|k| before.choose(&k.to_le_bytes()) != after.choose(&k.to_le_bytes())).count();
+            let by_name = |weights: [u32; 3]| names.iter().map(|n| (*n).to_owned()).zip(weights).collect();
+            let p = moved(&by_name(old), &by_name(new));
+            let n = f64::from(keys);
+            let bound = 4.0 * (n * p * (1.0 - p)).sqrt();
+            #[expect(clippy::cast_precision_loss, reason = "at most 40,000")]
+            let distance = (moved_keys as f64 - n * p).abs();
+            assert!(distance <= bound, "{old:?} -> {new:?}: {moved_keys} of {keys} moved, {p} expected");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::stats::Reading;
 use crate::target::{Proxy, Target};
 use crate::verify::{self, Verdict};
 
-use super::write::{QUESTION, Rules, exit, in_force, write};
+use super::write::{PATIENCE, QUESTION, Rules, exit, in_force, write};
 
 /// How long a kill waits for slow proxies, and for another writer, before it writes the configuration.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -34,6 +34,16 @@ struct Said {
     at: usize,
     runtime: Option<Result<f64, String>>,
     reading: Result<Reading, String>,
+}
+
+/// What was seen of a kill after it was written.
+struct Seen {
+    verdicts: Vec<Verdict>,
+    /// Proxy, cluster, open requests.
+    streams: Vec<(String, String, u64)>,
+    notes: Vec<String>,
+    /// Milliseconds of the whole run.
+    took: f64,
 }
 
 fn kill(args: &Kill, target: &Target) -> Result<Answer, Failure> {
@@ -78,7 +88,8 @@ fn kill(args: &Kill, target: &Target) -> Result<Answer, Failure> {
         Ok((_, after)) => open_streams(&client, target, &resource, after, args.route.as_deref()),
         Err(_) => Vec::new(),
     };
-    Ok(answer(args, target, &record, &answers, verdicts, &streams, &notes))
+    let took = start.elapsed().as_secs_f64() * 1e3;
+    Ok(answer(args, target, &record, &answers, &Seen { verdicts, streams, notes, took }))
 }
 
 /// Writes the kill into the configuration, as fast as it goes: (before, after).
@@ -88,6 +99,7 @@ fn record(route: Option<&str>, target: &Target, seen: u64, notes: &mut Vec<Strin
     if let Err(failure) = &turn {
         notes.push(format!("{}; the kill did not wait for it", failure.message));
     }
+    let mut turn = turn.ok();
     let mut last = None;
     // Without the turn somebody may write between reading and renaming; the comparison then asks for another try.
     for _ in 0..20 {
@@ -104,7 +116,21 @@ fn record(route: Option<&str>, target: &Target, seen: u64, notes: &mut Vec<Strin
         };
         let document = ecds::with_configuration(&old.document, &file.resource, &after).map_err(Failure::failed)?;
         match publisher::replace(&file.path, published.as_ref(), &document) {
-            Ok(()) => return Ok((before, after)),
+            Ok(()) if turn.is_some() => return Ok((before, after)),
+            Ok(()) => {
+                // Out it went without the turn: whoever had it may have renamed over it at the same moment.
+                turn = publisher::turn(&file.path, PATIENCE).ok();
+                let now = publisher::read(&file.path)?;
+                let now = in_force(target, now.as_ref())?;
+                let stands = match route {
+                    None => merge::killed(&now),
+                    Some(route) => merge::killed_routes(&now).iter().any(|r| r == route),
+                };
+                if stands || turn.is_none() {
+                    return Ok((before, now));
+                }
+                notes.push("another push had erased the kill at the same moment: it was written again".to_owned());
+            }
             Err(failure) if failure.exit == Exit::Conflict => last = Some(failure),
             Err(failure) => return Err(failure),
         }
@@ -157,16 +183,15 @@ fn answer(
     target: &Target,
     record: &Result<(Value, Value), Failure>,
     answers: &[Said],
-    verdicts_of: Vec<Verdict>,
-    streams: &[(String, String, u64)],
-    notes: &[String],
+    seen: &Seen,
 ) -> Answer {
+    let Seen { verdicts, streams, notes, took } = seen;
     let mut rows = Vec::new();
     let mut proxies = Vec::new();
     let mut missed = Vec::new();
     for (at, proxy) in target.proxies.iter().enumerate() {
         let said = answers.iter().find(|a| a.at == at);
-        let verdict = verdicts_of.iter().find(|v| v.proxy == proxy.name);
+        let verdict = verdicts.iter().find(|v| v.proxy == proxy.name);
         let runtime = match said.map(|s| &s.runtime) {
             Some(Some(Ok(ms))) => format!("killed after {ms:.1} ms"),
             Some(Some(Err(e))) => format!("not killed: {e}"),
@@ -192,13 +217,14 @@ fn answer(
         );
         rows.push(vec![proxy.name.clone(), runtime.clone(), config]);
         proxies.push(
-            json!({"proxy": proxy.name, "runtime": runtime, "killedByRuntime": by_runtime, "configuration": verdict}),
+            json!({"proxy": proxy.name, "runtime": runtime, "killedByRuntime": by_runtime, "runtimeMilliseconds": said.and_then(|s| s.runtime.as_ref()?.as_ref().ok()), "configuration": verdict}),
         );
     }
     let what = args.route.as_ref().map_or_else(|| format!("target {}", target.name), |r| format!("route {r}"));
     let mut lines = vec![match record {
         Ok((before, after)) => {
-            format!("kill of {what}: revision {} -> {}", merge::revision(before), merge::revision(after))
+            let (old, new) = (merge::revision(before), merge::revision(after));
+            format!("kill of {what}: revision {old} -> {new}, {:.1} ms from start to end", seen.took)
         }
         Err(failure) => format!(
             "kill of {what}: NOT in the configuration, a proxy that starts anew is not killed: {}",
@@ -219,11 +245,11 @@ fn answer(
     lines.extend(notes.iter().map(|n| format!("note: {n}")));
     let exit = match record {
         Err(failure) => failure.exit,
-        Ok(_) => exit(&verdicts_of),
+        Ok(_) => exit(verdicts),
     };
     let streams: Vec<Value> = streams.iter().map(|(p, c, n)| json!({"proxy": p, "cluster": c, "open": n})).collect();
     let json = json!({
-        "written": record.is_ok(),
+        "written": record.is_ok(), "milliseconds": took,
         "error": record.as_ref().err().map(|f| f.message.clone()),
         "revision": record.as_ref().ok().map(|(_, after)| merge::revision(after)),
         "proxies": proxies, "notKilled": missed, "openStreams": streams, "notes": notes,

@@ -22,7 +22,7 @@ use crate::{merge, structure};
 /// How long one question to a proxy may take.
 pub(super) const QUESTION: Duration = Duration::from_secs(2);
 /// How long a write waits for another one to finish. A turn lasts milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a write may do.
 #[derive(Debug, Clone, Copy)]
