@@ -113,7 +113,7 @@ impl Decided {
 /// Compares the cluster that served with the one that should have.
 fn served_by(series: &Series) {
     let Some(expected) = &series.cluster else { return };
-    match host::property("cluster_name") {
+    match host::property("xds\0cluster_name") {
         Some(cluster) if cluster == expected.as_bytes() => {}
         Some(cluster) if !cluster.is_empty() => series.misrouted("other_cluster"),
         _ => series.misrouted("no_cluster"),

@@ -96,7 +96,7 @@ fn no_request_makes_it_panic() {
     runner
         .run(&(request(), request(), value()), |(request, response, property)| {
             let mut answer = Answer { headers: Some(response), ..Answer::default() };
-            for path in ["source\0address", "cluster_name", "response\0flags", "response\0grpc_status"] {
+            for path in ["source\0address", "xds\0cluster_name", "response\0flags", "response\0grpc_status"] {
                 answer = answer.property(path, &property);
             }
             let seen = proxy.borrow_mut().request(&request, &answer).map_err(|e| TestCaseError::fail(e.to_string()))?;
