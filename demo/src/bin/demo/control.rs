@@ -19,6 +19,24 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+/// What is killed and revived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The one route, by the configuration alone.
+    Route,
+    /// The whole target, by Envoy's runtime where its admin interface can be reached, and by the configuration.
+    Target,
+}
+
+impl What {
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Route => &["--route", ROUTE],
+            Self::Target => &[],
+        }
+    }
+}
+
 /// `headgate` for one target file.
 #[derive(Debug)]
 pub(crate) struct Headgate {
@@ -40,12 +58,12 @@ impl Headgate {
         self.shown(show, "set", &["--route", ROUTE, &format!("{CANARY}={weight}")]).await
     }
 
-    pub(crate) async fn kill(&self, show: &Show) -> Result<Ran> {
-        self.shown(show, "kill", &[]).await
+    pub(crate) async fn kill(&self, show: &Show, what: What) -> Result<Ran> {
+        self.shown(show, "kill", what.arguments()).await
     }
 
-    pub(crate) async fn revive(&self, show: &Show) -> Result<Ran> {
-        self.shown(show, "revive", &[]).await
+    pub(crate) async fn revive(&self, show: &Show, what: What) -> Result<Ran> {
+        self.shown(show, "revive", what.arguments()).await
     }
 
     /// A token for the canary, signed with `secret`.

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow, ensure};
 use headgate_demo::{Model, rows, teachers, users};
 use headgate_tests::wait_until;
 
-use crate::control::Headgate;
+use crate::control::{Headgate, What};
 use crate::expect::{Expected, expected};
 use crate::load::{Manner, People, Person, Record, Stream, pass};
 use crate::plan::{CANARY, ROUTE, STABLE, TARGET, Variant, broken, configuration};
@@ -38,8 +38,12 @@ pub(crate) async fn run(show: &mut Show, docker: bool) -> Result<()> {
     demo.change(show).await?;
     demo.bad_push(show).await?;
     demo.restart(show).await?;
-    demo.kill(show).await?;
-    demo.revive(show).await?;
+    show.step("The kill of the route, while users ask: by the configuration alone");
+    demo.kill(show, What::Route).await?;
+    demo.revive(show, What::Route).await?;
+    show.step("The kill of everything, while users ask");
+    demo.kill(show, What::Target).await?;
+    demo.revive(show, What::Target).await?;
     show.step("Over all of it");
     show.check("requests that failed", 0, demo.failed);
     show.say(&format!("{} requests were sent", demo.sent));
@@ -268,11 +272,10 @@ impl Demo {
     }
 
     /// The kill, while users ask.
-    async fn kill(&mut self, show: &mut Show) -> Result<()> {
-        show.step("The kill, while users ask");
+    async fn kill(&mut self, show: &mut Show, what: What) -> Result<()> {
         let stream = self.begin(show).await;
         let began = SystemTime::now();
-        let ran = self.headgate.kill(show).await?;
+        let ran = self.headgate.kill(show, what).await?;
         let ended = SystemTime::now();
         let written = changed(&self.world.published)?;
         show.check("exit code of the kill", 0, ran.code);
@@ -296,18 +299,18 @@ impl Demo {
         let after = records.iter().filter(elsewhere).filter(|r| r.sent > ended).count();
         let late = records.iter().filter(|r| r.sent > ended).count();
         show.check(&format!("of {late} requests after it was confirmed, not served by stable"), 0, after);
-        let copies = self.world.counts(CANARY).await?.copies;
+        let copies = self.world.metrics().await?.sum("headgate_mirrored", &[]);
+        show.holds("copies were sent before it", copies > 0, &format!("{copies} since Envoy's start"));
         let records = self.everybody().await?;
         show.check("users on stable", self.people.len(), self.served_by(&records, self.variant(STABLE)?).len());
-        show.check("copies sent since", 0, self.world.counts(CANARY).await?.copies - copies);
+        show.check("copies sent after it", 0, self.world.metrics().await?.sum("headgate_mirrored", &[]) - copies);
         Ok(())
     }
 
-    /// The kill is taken back.
-    async fn revive(&mut self, show: &mut Show) -> Result<()> {
-        show.step("Revived: everybody is back where they were");
-        let ran = self.headgate.revive(show).await?;
-        show.check("exit code", 0, ran.code);
+    /// The kill is taken back: everybody is where they were.
+    async fn revive(&mut self, show: &mut Show, what: What) -> Result<()> {
+        let ran = self.headgate.revive(show, what).await?;
+        show.check("exit code of the revival", 0, ran.code);
         let records = self.everybody().await?;
         show.check(
             &format!("of {} users, on another version than before the kill", records.len()),
