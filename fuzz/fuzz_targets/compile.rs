@@ -1,0 +1,4 @@
+//! See `compile` in `src/lib.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| headgate_fuzz::compile(data));
