@@ -9,8 +9,11 @@ use std::sync::OnceLock;
 use headgate_routing::token::{self, Claims};
 use headgate_routing::{Env, HeaderOp, Keyring, Ring, RoutingTable, Trace, View, cookie, hops, jwt, query};
 
+/// What is done with bytes.
+pub type Target = fn(&[u8]);
+
 /// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("contract", contract),
     ("compile", compile),
     ("decide", decide),
