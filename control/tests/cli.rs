@@ -270,3 +270,31 @@ fn schemas_and_completions_are_printed_and_every_verb_has_help_with_an_example()
         assert!(docs.contains(&format!("headgate {verb}")), "docs/cli.md does not know {verb}");
     }
 }
+
+#[test]
+fn a_kill_does_not_wait_for_a_writer_that_hangs() {
+    let folder = Folder::new();
+    let plugin = folder.write("shop.yaml", SHOP);
+    let target = folder.write(
+        "target.yaml",
+        "name: shop\npublisher: {file: {path: ecds.json}}\nfilter: {file: /etc/headgate/headgate.wasm}\n",
+    );
+    assert_eq!(headgate(&["push", &target, "-f", &plugin]).code, 0);
+    let published = Path::new(&target).with_file_name("ecds.json");
+    let lock = std::fs::File::open(Path::new(&target).with_file_name(".ecds.json.lock")).unwrap();
+    lock.lock().unwrap();
+    let killed = || std::fs::read_to_string(&published).unwrap().contains(r#"\"killSwitch\":true"#);
+    assert!(!killed());
+    std::thread::scope(|scope| {
+        let kill = scope.spawn(|| headgate(&["kill", &target]));
+        // The kill is there although the lock is still held.
+        while !killed() && !kill.is_finished() {
+            std::thread::yield_now();
+        }
+        lock.unlock().unwrap();
+        let ran = kill.join().unwrap();
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        assert!(ran.out.contains("the kill did not wait for it"), "{}", ran.out);
+    });
+    assert!(killed());
+}

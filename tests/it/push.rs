@@ -331,3 +331,28 @@ async fn the_read_only_listener_is_enough_to_verify_a_push_in_both_forms_of_stat
     assert_eq!(ran.json["proxies"][2]["reading"]["active"]["model-v2"], 0);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_among_many_pushes_stands() -> Result<()> {
+    let versions = Versions::start().await?;
+    let envoy = versions.envoy()?.start().await?;
+    let control = Control::of(&envoy)?;
+    let plugin = control.plugin("a.json", json!([route(0, 1)]))?;
+    assert_eq!(control.push(&plugin).await?.code, 0);
+    let pushes = async {
+        for _ in 0..5 {
+            let ran = control.push(&plugin).await?;
+            assert_eq!(ran.code, 0, "{}", ran.json);
+        }
+        Ok::<(), Fault>(())
+    };
+    let (first, second, kill) = tokio::join!(pushes, control.push(&plugin), control.run(&["kill"]));
+    first?;
+    assert_eq!((second?.code, kill?.code), (0, 0));
+    let record = published(&envoy)?;
+    assert_eq!((&record["killSwitch"], &record["revision"]), (&json!(true), &json!(8)), "seven pushes and a kill");
+    // Not by the runtime alone.
+    envoy.admin().runtime("headgate.enabled", "").await?;
+    assert_eq!(served(&mut envoy.http1().await?, "7").await?, "stable");
+    Ok(())
+}
