@@ -291,7 +291,7 @@ async fn a_dead_proxy_is_named_and_the_others_apply() -> Result<()> {
     let dead = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     control.target(&envoy, json!([{"name": "gone", "admin": format!("http://{dead}")}]))?;
     let plugin = control.plugin("a.json", json!([route(0, 1)]))?;
-    let ran = control.run(&["push", "-f", &plugin.display().to_string(), "--timeout", "1s"]).await?;
+    let ran = control.run(&["push", "-f", &plugin.display().to_string(), "--timeout", "5s"]).await?;
     assert_eq!((ran.code, &ran.json["exit"]), (4, &json!("pending")), "{}", ran.json);
     let state = |i: usize| (ran.json["proxies"][i]["proxy"].clone(), ran.json["proxies"][i]["state"].clone());
     assert_eq!(state(0), (json!("edge"), json!("applied")));
