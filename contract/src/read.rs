@@ -102,10 +102,12 @@ pub fn read_strict(bytes: &[u8]) -> Result<PluginConfig, Problems> {
 /// switch still removes forged ones.
 pub fn salvage_headers(bytes: &[u8]) -> Vec<String> {
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else { return Vec::new() };
-    let mut names: Vec<String> = ["/tokens/header", "/decisions/header"]
+    // Both have a default name, which a configuration need not write out.
+    let mut names: Vec<String> = [("tokens", "x-headgate-token"), ("decisions", "x-headgate-decisions")]
         .iter()
-        .filter_map(|pointer| value.pointer(pointer)?.as_str())
-        .map(str::to_owned)
+        .filter_map(|(field, default)| {
+            Some(value.get(field)?.get("header").and_then(serde_json::Value::as_str).unwrap_or(default).to_owned())
+        })
         .collect();
     for route in value.get("routes").and_then(serde_json::Value::as_array).into_iter().flatten() {
         for pointer in ["/output/requestHeader/name", "/mirror/requestHeader/name"] {
