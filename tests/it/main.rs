@@ -5,7 +5,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod bad_input;
 mod bootstraps;
-#[allow(dead_code, reason = "the tests of decisions come next")]
+mod counting;
+mod decision;
 mod fixture;
+mod hops;
+mod keys;
+mod mirror;
+mod protocols;
 mod push;
+mod reload;
+mod signing;
+mod split;
+mod trust;

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn;
 use hyper::{HeaderMap, Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use crate::{Fault, Result};
 
@@ -23,6 +24,15 @@ pub fn empty() -> Body {
 /// A body of known length.
 pub fn body(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed()
+}
+
+/// A body of unknown length, of frames as they are sent.
+pub fn streamed(frames: mpsc::Receiver<Frame<Bytes>>) -> Body {
+    let frames = futures_util::stream::unfold(frames, |mut frames| async move {
+        let frame = frames.recv().await?;
+        Some((Ok(frame), frames))
+    });
+    StreamBody::new(frames).boxed()
 }
 
 /// A whole answer.

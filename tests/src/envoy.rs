@@ -24,6 +24,7 @@ pub struct Builder {
     concurrency: u32,
     environment: Vec<(String, String)>,
     permit: Option<Permit>,
+    needs_permit: bool,
     log_level: String,
     awaits_filter: bool,
     prefix: Vec<String>,
@@ -78,6 +79,12 @@ impl Builder {
         self
     }
 
+    /// Needs no permit, because the test holds one for two Envoys and has given it to the first.
+    pub fn without_permit(mut self) -> Self {
+        self.needs_permit = false;
+        self
+    }
+
     /// Envoy's `--log-level`; default `info`.
     pub fn log_level(mut self, level: &str) -> Self {
         level.clone_into(&mut self.log_level);
@@ -99,8 +106,8 @@ impl Builder {
     /// Starts it and waits until it is ready and, unless told otherwise, serves with the filter.
     pub async fn start(mut self) -> Result<Envoy> {
         let permit = match self.permit.take() {
-            Some(permit) => permit,
-            None => permits(1).await?,
+            None if self.needs_permit => Some(permits(1).await?),
+            given => given,
         };
         let home = tempfile::Builder::new().prefix("headgate-envoy-").tempdir()?;
         // A folder of its own, as `watched_directory` reports every file that is moved into it.
@@ -164,7 +171,7 @@ pub struct Envoy {
     settings: Settings,
     home: Option<TempDir>,
     listeners: Vec<(String, SocketAddr)>,
-    _permit: Permit,
+    _permit: Option<Permit>,
 }
 
 impl Envoy {
@@ -179,6 +186,7 @@ impl Envoy {
             concurrency: 1,
             environment: Vec::new(),
             permit: None,
+            needs_permit: true,
             log_level: "info".to_owned(),
             awaits_filter: true,
             prefix: Vec::new(),
@@ -228,8 +236,17 @@ impl Envoy {
 
     /// Resident memory of the process, in bytes.
     pub fn resident_bytes(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that its resident memory ever was, in bytes.
+    pub fn peak_bytes(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, what: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).and_then(|number| number.trim().parse().ok());
         kib.map(|kib: u64| kib * 1024).ok_or_else(|| fault("the kernel does not say how much memory Envoy has"))
     }

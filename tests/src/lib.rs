@@ -30,7 +30,7 @@ mod websocket;
 
 pub use admin::Admin;
 pub use bootstrap::Bootstrap;
-pub use client::{Answer, Body, Client, body, empty};
+pub use client::{Answer, Body, Client, body, empty, streamed};
 pub use ecds::Ecds;
 pub use envoy::{Builder, Envoy};
 pub use fault::{Fault, Result};

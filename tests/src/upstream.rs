@@ -11,13 +11,12 @@
 //!
 //! A request header `x-respond-<name>` becomes the response header `<name>`.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::body::{Frame, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
@@ -32,7 +31,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::fault::fault;
-use crate::{Body, Result, body};
+use crate::{Body, Result, body, streamed};
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -210,15 +209,25 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
                     if sender.send(Frame::data(Bytes::from(format!("data: {n}\n\n")))).await.is_err() {
                         break;
                     }
-                    shared.pass().await;
+                    // A stream whose reader is gone must not take the next one's releases.
+                    tokio::select! {
+                        () = shared.pass() => {}
+                        () = sender.closed() => break,
+                    }
                 }
             });
-            *response.body_mut() = stream(receiver);
+            *response.body_mut() = streamed(receiver);
             return Ok(response);
         }
         _ => {}
     }
+    let head = request.method() == hyper::Method::HEAD;
     read(Arc::clone(&shared), index, request.into_body()).await?;
+    if head {
+        // The length alone is told: over HTTP/2 the library would send the body too.
+        response.headers_mut().insert("content-length", HeaderValue::from(shared.name.len()));
+        *response.body_mut() = crate::empty();
+    }
     if path == "/hold" {
         shared.pass().await;
     }
@@ -240,14 +249,6 @@ async fn read(shared: Arc<Shared>, index: usize, mut incoming: Incoming) -> Resu
         }
     }
     Ok(())
-}
-
-fn stream(receiver: mpsc::Receiver<Frame<Bytes>>) -> Body {
-    let frames = futures_util::stream::unfold(receiver, |mut receiver| async move {
-        let frame = receiver.recv().await?;
-        Some((Ok::<_, Infallible>(frame), receiver))
-    });
-    http_body_util::BodyExt::boxed(StreamBody::new(frames))
 }
 
 /// A service in gRPC's shape: messages in, messages out, the status in trailers.
@@ -285,7 +286,7 @@ fn grpc(
         // The client may be gone.
         let _ = sender.send(Frame::trailers(trailers)).await;
     });
-    *response.body_mut() = stream(receiver);
+    *response.body_mut() = streamed(receiver);
     Ok(response)
 }
 
