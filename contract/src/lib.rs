@@ -9,7 +9,9 @@
 
 mod config;
 mod key;
+mod known;
 pub mod limits;
+mod locate;
 mod matching;
 mod name;
 mod output;

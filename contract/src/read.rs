@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::known;
 use crate::limits::CONFIG_BYTES;
+use crate::locate;
 use crate::whole::whole;
 use crate::{CONTRACT, PluginConfig, Problem, Problems};
 
@@ -45,10 +47,7 @@ pub fn envelope(bytes: &[u8]) -> Result<Envelope, Problem> {
             format!("the configuration has {} bytes, at most {CONFIG_BYTES} are taken", bytes.len()),
         ));
     }
-    let de = &mut serde_json::Deserializer::from_slice(bytes);
-    let envelope: Envelope = serde_path_to_error::deserialize(&mut *de).map_err(|e| located(&e))?;
-    de.end().map_err(|e| Problem::new("", e.to_string()))?;
-    Ok(envelope)
+    parse(bytes)
 }
 
 /// Reads a configuration as a filter does: unknown fields are ignored and reported, unless `requires` names a feature
@@ -67,13 +66,8 @@ pub fn read(bytes: &[u8]) -> Result<Read, Problem> {
             ),
         ));
     }
-    let mut unknown = Vec::new();
-    let config: PluginConfig = {
-        let de = &mut serde_json::Deserializer::from_slice(bytes);
-        let mut note = |path: serde_ignored::Path<'_>| unknown.push(tidy(&path.to_string()));
-        let de = serde_ignored::Deserializer::new(de, &mut note);
-        serde_path_to_error::deserialize(de).map_err(|e| located(&e))?
-    };
+    let config: PluginConfig = parse(bytes)?;
+    let unknown = serde_json::from_slice(bytes).map(|document| known::unknown_fields(&document)).unwrap_or_default();
     for (i, feature) in config.requires.iter().enumerate() {
         if !FEATURES.contains(&feature.as_str()) {
             return Err(Problem::new(
@@ -128,27 +122,8 @@ pub fn salvage_target(bytes: &[u8]) -> Option<String> {
     crate::check_name(target).is_ok().then(|| target.to_owned())
 }
 
-fn located(e: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let path = e.path().to_string();
-    Problem::new(if path == "." { String::new() } else { path }, e.inner().to_string())
-}
-
-/// `serde_ignored` writes `routes.0.name` and `key.?.cookie`; everything else here writes `routes[0].name`.
-fn tidy(path: &str) -> String {
-    let mut out = String::with_capacity(path.len() + 4);
-    for part in path.split('.').filter(|part| *part != "?") {
-        if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) {
-            out.push('[');
-            out.push_str(part);
-            out.push(']');
-        } else {
-            if !out.is_empty() {
-                out.push('.');
-            }
-            out.push_str(part);
-        }
-    }
-    out
+fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|e| Problem::new(locate::path(bytes, e.line(), e.column()), e.to_string()))
 }
 
 #[cfg(test)]
@@ -176,7 +151,7 @@ mod tests {
         let text = MINIMAL
             .replace(r#""stable":"a","#, r#""stable":"a","shiny":1,"key":{"sources":[{"header":"h","hedaer":"x"}]},"#);
         let read = read(text.as_bytes()).unwrap();
-        assert_eq!(read.unknown, ["routes[0].shiny", "routes[0].key.sources[0].hedaer"]);
+        assert_eq!(read.unknown, ["routes[0].key.sources[0].hedaer", "routes[0].shiny"]);
         let problems = read_strict(text.as_bytes()).unwrap_err();
         assert_eq!(problems.0.len(), 2);
     }
