@@ -93,7 +93,7 @@ impl Checks {
     pub(crate) fn find(&mut self, path: &str, what: &str, name: &str, names: &[&str]) -> Option<usize> {
         let found = names.iter().position(|other| *other == name);
         if found.is_none() {
-            let close = names.iter().map(|other| (strsim::damerau_levenshtein(name, other), *other)).min();
+            let close = names.iter().map(|other| (strsim::osa_distance(name, other), *other)).min();
             self.push(
                 path,
                 match close {

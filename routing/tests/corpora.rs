@@ -1,6 +1,7 @@
 //! Every file of `fuzz/corpus/` through the very functions that `cargo fuzz` runs.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that finds something else than it expects must stop")]
+#![allow(clippy::disallowed_methods, reason = "the corpora are files")]
 
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(unreachable_pub, dead_code, clippy::panic, reason = "it is a library of its own for cargo fuzz")]

@@ -310,3 +310,28 @@ fn the_host_index_finds_the_route_that_a_walk_in_order_finds() {
         }
     }
 }
+
+#[test]
+fn a_trace_tells_every_rule_that_was_passed() {
+    let fields = format!(
+        r#"{KEY},"match":{{"path":{{"prefix":"/in"}}}},"overrides":[{{"query":"v","exact":"1","variant":"canary"}}],
+        "include":[{{"variant":"canary","keys":["qa"]}}],
+        "segments":[{{"name":"gold","match":{{"headers":[{{"name":"x-tier","exact":"gold"}}]}},"weights":{{"canary":1}}}}],"mirror":{{"share":0}}"#
+    );
+    let t = table(&shop(&fields));
+    let steps = support::decide_traced(&t, &Request::get("/in?v=1").header("x-user", "u1")).1;
+    assert_eq!(
+        steps,
+        [
+            "routes[0].match: holds: this route decides",
+            "routes[0].overrides[0]: matches, but there is no valid token for its variant",
+            "routes[0].key: `u1`",
+            "routes[0].include: the key is not listed",
+            "routes[0].segments[0].match.headers[0]: does not hold",
+            "routes[0].mirror: not in the share",
+            "routes[0]: stable, because: hash",
+        ]
+    );
+    let steps = support::decide_traced(&t, &Request::get("/out")).1;
+    assert_eq!(steps, ["routes[0].match.path: does not hold", "routes: no route matches: the request goes its way"]);
+}
