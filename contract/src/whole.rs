@@ -81,5 +81,9 @@ pub(crate) fn whole_map<'de, D: Deserializer<'de>>(d: D) -> Result<std::collecti
         }
     }
     let map = <std::collections::BTreeMap<String, Value> as serde::Deserialize>::deserialize(d)?;
-    Ok(map.into_iter().map(|(name, value)| (name, value.0)).collect())
+    let mut out = std::collections::BTreeMap::new();
+    for (name, value) in map {
+        out.insert(name, value.0);
+    }
+    Ok(out)
 }

@@ -120,21 +120,33 @@ impl RoutingTable {
     /// What a usual request of the most demanding route costs: without overrides, forged headers and tokens, and with the first
     /// source of its key. For a shell that chooses between single reads and one read of the whole map.
     pub fn typical_reads(&self) -> TypicalReads {
-        let always: BTreeSet<&str> = self.trust.headers().collect();
+        let usual = |name: &str| name.starts_with(':') || name == "cookie";
+        let always: Vec<&str> = self.trust.headers().collect();
+        let always_found = always.iter().filter(|name| usual(name)).count();
         let cost = |ready: &Ready| {
-            let mut found: BTreeSet<&str> = ready.headers().filter(|name| name.starts_with(':')).collect();
-            found.extend(self.hosts.has_hosts().then_some(":authority"));
-            found.extend(ready.key.as_ref().and_then(Keys::first_header));
-            let mut missing = always.clone();
-            missing.extend(ready.headers());
-            missing.extend(ready.overrides.iter().filter_map(Rule::header));
-            // A usual request has a path, and one that is sticky has cookies.
-            found.extend(missing.iter().copied().filter(|name| *name == "cookie" || name.starts_with(':')));
-            TypicalReads { found: found.len(), missing: missing.difference(&found).count() }
+            let key = ready.key.as_ref().and_then(Keys::first_header);
+            let host = self.hosts.has_hosts().then_some(":authority");
+            let rules = ready.overrides.iter().filter_map(Rule::header);
+            let mut names = distinct(ready.headers().chain(rules).chain(key).chain(host));
+            names.retain(|name| !always.contains(name));
+            // A usual request has a path, its key, and, where cookies matter, cookies.
+            let found = always_found + names.iter().filter(|name| usual(name) || key == Some(**name)).count();
+            TypicalReads { found, missing: always.len() + names.len() - found }
         };
         let most = |reads: &TypicalReads| (reads.found, reads.missing);
         self.ready.iter().map(cost).max_by_key(most).unwrap_or(TypicalReads { found: 0, missing: always.len() })
     }
+}
+
+/// Each name once. A handful of names, so no set is worth its code in the filter.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut out = Vec::new();
+    for name in names {
+        if !out.contains(&name) {
+            out.push(name);
+        }
+    }
+    out
 }
 
 impl Ready {

@@ -3,6 +3,7 @@
 //! A number that changes here changes what every request costs: say so where it is changed.
 
 use headgate_host_calls::{Answer, Proxy};
+use serde_json::{Value, json};
 
 use crate::{config, headers, proxy, route};
 
@@ -17,13 +18,123 @@ fn ok() -> Answer {
     Answer::status("200", &[])
 }
 
+/// A changed part of the route that `make bench` measures.
+fn with(change: impl FnOnce(&mut Value)) -> Proxy {
+    let mut route = route();
+    change(&mut route);
+    proxy(&config(route))
+}
+
 #[test]
 fn a_sticky_request() {
     check(
         &mut proxy(&config(route())),
         &[("x-user-id", "alice")],
         &ok(),
-        "clock_time_get*3 get_header_map_value*6 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 \
-         on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_value*6 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+}
+
+#[test]
+fn without_a_key() {
+    check(
+        &mut proxy(&config(route())),
+        &[],
+        &ok(),
+        "clock_time_get*3 get_header_map_value*6 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*1 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+}
+
+#[test]
+fn with_a_forged_header() {
+    check(
+        &mut proxy(&config(route())),
+        &[("x-headgate-variant", "canary"), ("x-user-id", "alice")],
+        &ok(),
+        "clock_time_get*3 get_header_map_value*6 increment_metric*3 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 remove_header_map_value*1 replace_header_map_value*1",
+    );
+}
+
+#[test]
+fn with_an_override() {
+    check(
+        &mut proxy(&config(route())),
+        &[("x-canary", "always")],
+        &ok(),
+        "clock_time_get*3 get_header_map_value*6 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+}
+
+#[test]
+fn told_by_filter_state() {
+    check(
+        &mut with(|route| route["output"] = json!({})),
+        &[("x-user-id", "alice")],
+        &ok(),
+        "clock_time_get*3 call_foreign_function*1 get_header_map_value*4 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 set_property*1",
+    );
+}
+
+/// Many reads are one read of the whole map.
+#[test]
+fn matched_by_host_and_path() {
+    check(
+        &mut with(|route| route["match"] = json!({"hosts": ["shop.example"], "path": {"prefix": "/v1/"}})),
+        &[("x-user-id", "alice")],
+        &ok(),
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+}
+
+#[test]
+fn that_no_route_takes() {
+    check(
+        &mut with(|route| route["match"] = json!({"hosts": ["other.example"]})),
+        &[("x-user-id", "alice")],
+        &ok(),
+        "get_header_map_pairs*1 increment_metric*1 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*1 on_request_headers*1 on_response_headers*1",
+    );
+}
+
+#[test]
+fn whose_variant_names_its_cluster() {
+    check(
+        &mut with(|route| {
+            route["variants"][0]["cluster"] = json!("a");
+            route["variants"][1]["cluster"] = json!("a");
+        }),
+        &[("x-user-id", "alice")],
+        &ok().property("cluster_name", b"a"),
+        "clock_time_get*3 get_header_map_value*6 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+}
+
+#[test]
+fn of_grpc() {
+    check(
+        &mut proxy(&config(route())),
+        &[("x-user-id", "alice"), ("te", "trailers"), ("content-type", "application/grpc")],
+        &ok().property("response\0grpc_status", &0_u64.to_le_bytes()),
+        "clock_time_get*3 get_header_map_value*7 get_property*1 increment_metric*3 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*5 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+}
+
+#[test]
+fn that_timed_out() {
+    check(
+        &mut proxy(&config(route())),
+        &[("x-user-id", "alice")],
+        &Answer::status("504", &[]).property("response\0flags", &4_u64.to_le_bytes()),
+        "clock_time_get*3 get_header_map_value*6 get_property*1 increment_metric*3 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+}
+
+#[test]
+fn reset_without_an_answer() {
+    check(
+        &mut proxy(&config(route())),
+        &[("x-user-id", "alice")],
+        &Answer::default(),
+        "clock_time_get*2 get_header_map_value*5 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*1 on_request_headers*1 record_metric*1 replace_header_map_value*1",
     );
 }
