@@ -104,7 +104,7 @@ fn whose_variant_names_its_cluster() {
             route["variants"][1]["cluster"] = json!("a");
         }),
         &[("x-user-id", "alice")],
-        &ok().property("cluster_name", b"a"),
+        &ok().property("xds\0cluster_name", b"a"),
         "clock_time_get*3 get_header_map_value*6 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
 }
