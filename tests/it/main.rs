@@ -10,6 +10,7 @@ mod bootstraps;
 mod counting;
 mod decision;
 mod fixture;
+mod golden;
 mod hops;
 mod keys;
 mod mirror;
