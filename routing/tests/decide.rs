@@ -335,3 +335,31 @@ fn a_trace_tells_every_rule_that_was_passed() {
     let steps = support::decide_traced(&t, &Request::get("/out")).1;
     assert_eq!(steps, ["routes[0].match.path: does not hold", "routes: no route matches: the request goes its way"]);
 }
+
+#[test]
+fn a_thousand_hosts_and_a_hundred_thousand_keys_ask_for_no_more_than_one() {
+    let route = |i: usize, lists: &str| {
+        format!(
+            r#"{{"name":"r{i}","stable":"a","variants":[{{"name":"a","weight":1}},{{"name":"b","weight":0}}],"match":{{"hosts":["h{i}.example"]}}{KEY}{lists}}}"#
+        )
+    };
+    let document = |routes: &[String]| format!(r#"{{"contract":1,"revision":1,"routes":[{}]}}"#, routes.join(","));
+    let hashes: Vec<String> = (0..100_000)
+        .map(|i| format!("\"{:016x}\"", headgate_routing::split::list_hash(format!("u{i}").as_bytes())))
+        .collect();
+    let lists = format!(r#","include":[{{"variant":"b","hashes":[{}]}}]"#, hashes.join(","));
+    let mut many: Vec<String> = (0..999).map(|i| route(i, "")).collect();
+    many.push(route(999, &lists));
+    let (one, many) = (table(&document(&[route(999, "")])), table(&document(&many)));
+    let request = |user: &str| Request::get("/").header(":authority", "h999.example").header("x-user", user);
+    for (t, user, expect) in [
+        (&one, "u99999", "a hash hash 0 none"),
+        (&many, "u99999", "b include forced 0 none"),
+        (&many, "u0", "b include forced 0 none"),
+        (&many, "u100000", "a hash hash 0 none"),
+    ] {
+        let request = request(user);
+        assert_eq!(told(t, &support::decide(t, &request)), expect);
+        assert_eq!(request.asked(), [":authority", "x-user"]);
+    }
+}
