@@ -102,7 +102,9 @@ impl Bootstrap {
                 *source = json!({"path": ecds, "watched_directory": {"path": ecds.parent()}});
             }
         }
-        self.document["stats_flush_interval"] = json!("0.1s");
+        if self.document.get("stats_flush_interval").is_none() {
+            self.document["stats_flush_interval"] = json!("0.1s");
+        }
         self.endpoint("admin", admin)
     }
 

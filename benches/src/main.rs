@@ -1,0 +1,120 @@
+//! What Headgate costs, measured beside what a user would pick instead: `make bench`.
+//!
+//! Three parts: CPU per request ([`cpu`]), pushes under load ([`pushes`]) and memory ([`memory`]). It starts Envoys of its
+//! own with the bootstraps that users copy; every figure in `docs/benchmarks.md` is one that it printed. It judges
+//! nothing: it prints targets beside figures, and fails only when a side does not do what it is measured for.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "JSON documents, where a missing key is `null` and is made by writing to it, and arrays of fixed length"
+)]
+
+mod clock;
+mod configurations;
+mod cores;
+mod cpu;
+mod load;
+mod memory;
+mod pushes;
+mod report;
+mod sides;
+mod statistics;
+mod traffic;
+mod upstream;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Parser;
+use headgate_tests::repository;
+
+use crate::report::Report;
+use crate::upstream::Upstreams;
+
+/// Measures what Headgate costs. Needs Envoy and the compiled filter (`make wasm`), two cores, and an idle machine for
+/// figures that mean something.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// A tenth of the rounds and pushes: to see that it works, not to publish.
+    #[arg(long)]
+    quick: bool,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Replace the figures in this Markdown file, between the lines `<!-- figures -->` and `<!-- /figures -->`.
+    #[arg(long)]
+    write: Option<PathBuf>,
+    /// Measure these parts only.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Cpu,
+    Pushes,
+    Memory,
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// How often the Envoy with all sides is started.
+    pub(crate) launches: usize,
+    /// Rounds of each start, beside one that warms up.
+    pub(crate) rounds: usize,
+    /// Pushes under load.
+    pub(crate) pushes: usize,
+    /// Envoys started for each point of the memory's line.
+    pub(crate) starts: usize,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let settings = if arguments.quick {
+        Settings { launches: 2, rounds: 4, pushes: 60, starts: 1 }
+    } else {
+        Settings { launches: 6, rounds: 12, pushes: 1_000, starts: 3 }
+    };
+    let wanted = |part: Part| arguments.only.is_empty() || arguments.only.contains(&part);
+    cores::rest()?;
+    clock::now();
+    let upstreams = Upstreams::start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut report = Report::new(arguments.quick)?;
+    if wanted(Part::Cpu) {
+        eprintln!("CPU per request:");
+        report.cpu = Some(runtime.block_on(cpu::measure(&settings, upstreams))?);
+    }
+    if wanted(Part::Pushes) {
+        eprintln!("Pushes under load:");
+        report.pushes = Some(runtime.block_on(pushes::measure(&settings, upstreams))?);
+    }
+    if wanted(Part::Memory) {
+        eprintln!("Memory:");
+        report.memory = Some(runtime.block_on(memory::measure(&settings, upstreams))?);
+    }
+    if arguments.json {
+        println!("{}", report.json());
+    } else {
+        println!("{}", report.text());
+    }
+    if let Some(path) = arguments.write {
+        report.write(&path)?;
+    }
+    Ok(())
+}
+
+/// The empty filter, built as Headgate's is.
+pub(crate) fn empty_filter() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(repository())
+        .args(["build", "--quiet", "--profile", "wasm", "--target", "wasm32-wasip1", "-p", "headgate-empty-filter"])
+        .status()
+        .context("starting cargo")?;
+    ensure!(status.success(), "the empty filter does not build: {status}");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
+    Ok(target.join("wasm32-wasip1/wasm/headgate_empty_filter.wasm"))
+}

@@ -1,0 +1,214 @@
+//! The figures as tables on a terminal, as Markdown and as JSON.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use comfy_table::{Table, TableStyle, presets};
+use headgate_tests::{envoy_binary, wasm};
+use serde_json::{Value, json};
+
+use crate::cpu::Costs;
+use crate::memory::{Memory, WORKERS};
+use crate::pushes::Pushes;
+use crate::statistics::{Estimate, quantile};
+
+/// A table's rows, the header first.
+type Rows = Vec<Vec<String>>;
+
+/// A heading and, under it, tables with the text above each.
+type Part = (&'static str, Vec<(String, Rows)>);
+
+/// Everything that was measured.
+pub(crate) struct Report {
+    quick: bool,
+    machine: String,
+    envoy: String,
+    size: u64,
+    /// CPU per request.
+    pub(crate) cpu: Option<Costs>,
+    /// Pushes under load.
+    pub(crate) pushes: Option<Pushes>,
+    /// Memory.
+    pub(crate) memory: Option<Memory>,
+}
+
+impl Report {
+    /// An empty one, for this machine.
+    pub(crate) fn new(quick: bool) -> Result<Self> {
+        let version = Command::new(envoy_binary()?).arg("--version").output().context("envoy --version")?;
+        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+        let size = std::fs::metadata(wasm()?)?.len();
+        Ok(Self { quick, machine: machine(), envoy: version, size, cpu: None, pushes: None, memory: None })
+    }
+
+    /// For a terminal.
+    pub(crate) fn text(&self) -> String {
+        self.render(presets::UTF8_FULL_CONDENSED, "\n")
+    }
+
+    /// Replaces the figures in a Markdown file.
+    ///
+    /// # Errors
+    /// When the file lacks one of the two lines between which they go.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let (begin, end) = ("<!-- figures -->", "<!-- /figures -->");
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let missing = || format!("{} needs the lines `{begin}` and `{end}`", path.display());
+        let (head, rest) = text.split_once(begin).with_context(missing)?;
+        let (_, tail) = rest.split_once(end).with_context(missing)?;
+        let figures = self.render(presets::ASCII_MARKDOWN, "\n## ");
+        Ok(std::fs::write(path, format!("{head}{begin}\n\n{figures}\n{end}{tail}"))?)
+    }
+
+    fn render(&self, preset: TableStyle, heading: &str) -> String {
+        let mut out = format!("Machine: {}.\n\nEnvoy: {}.\n", self.machine, self.envoy);
+        if self.quick {
+            out.push_str("\nA quick run: it shows that the benchmark works, not what Headgate costs.\n");
+        }
+        // Writing to a `String` does not fail.
+        for (title, tables) in self.tables() {
+            let _ = writeln!(out, "{heading}{title}");
+            for (text, rows) in tables {
+                let mut rows = rows.into_iter();
+                let mut table = Table::new();
+                table.load_style(preset);
+                table.set_header(rows.next().unwrap_or_default());
+                table.add_rows(rows);
+                let _ = write!(out, "\n{text}\n\n{table}\n");
+            }
+        }
+        out
+    }
+
+    fn tables(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if let Some(costs) = &self.cpu {
+            parts.push(("CPU per request", vec![self.cpu_table(costs), large_table(costs)]));
+        }
+        if let Some(pushes) = &self.pushes {
+            parts.push(("Pushes under load", vec![pushes_table(pushes)]));
+        }
+        let mut rows = vec![row(["what", "measured", "target"])];
+        #[expect(clippy::cast_precision_loss, reason = "a file's size")]
+        let size = format!("{:.0} KB", self.size as f64 / 1e3);
+        rows.push(row(["size of the `.wasm`", &size, "<= 400 KB"]));
+        let mut text = String::from("KB and MB are 10^3 and 10^6 bytes.");
+        if let Some(memory) = &self.memory {
+            rows.push(row(["memory for each more worker", &format!("{:.2} MB", memory.per_worker()), "<= 2 MB"]));
+            text.push_str(" Resident memory of Envoy by number of workers, without the filter and with it:");
+            for (i, workers) in WORKERS.iter().enumerate() {
+                let _ = write!(text, " {workers}: {:.1} and {:.1} MB;", memory.without[i], memory.with[i]);
+            }
+            text.pop();
+            text.push('.');
+        }
+        parts.push(("Memory and size", vec![(text, rows)]));
+        parts
+    }
+
+    fn cpu_table(&self, costs: &Costs) -> (String, Rows) {
+        let text = format!(
+            "Worker CPU in microseconds: medians of {} rounds with 95 % bootstrap intervals, {} requests in all. The last column \
+             is the extra over the empty filter's extra; Headgate's target is <= 2.1, its aim 1.6.",
+            costs.rounds(),
+            costs.requests
+        );
+        let mut rows = vec![row(["side", "CPU per request", "extra over the first line", "over the empty filter's"])];
+        for line in costs.lines() {
+            rows.push(row([line.what, &shown(line.total), &shown(line.extra), &shown(line.ratio)]));
+        }
+        (text, rows)
+    }
+
+    /// All figures, with intervals as `[value, low, high]`.
+    pub(crate) fn json(&self) -> Value {
+        let estimate = |e: Estimate| json!([e.value, e.low, e.high]);
+        let cpu = self.cpu.as_ref().map(|costs| {
+            let lines: Vec<Value> = costs
+                .lines()
+                .into_iter()
+                .map(|line| {
+                    json!({"side": line.what, "us": estimate(line.total), "extraUs": estimate(line.extra),
+                           "overEmpty": estimate(line.ratio)})
+                })
+                .collect();
+            let [whole, part] = costs.large();
+            json!({"rounds": costs.rounds(), "requests": costs.requests, "sides": lines,
+                   "largeOverSmall": estimate(whole), "largeOverSmallExtra": estimate(part)})
+        });
+        let pushes = self.pushes.as_ref().map(|seen| {
+            let quantiles = |sample: &[f64]| json!({"p50": quantile(sample, 0.5), "p99": quantile(sample, 0.99), "max": quantile(sample, 1.0)});
+            json!({"pushes": seen.pushes, "requestsPerSecond": seen.rate, "requests": seen.requests, "failed": seen.failed,
+                   "misrouted": seen.misrouted, "unseen": seen.unseen, "effectMs": quantiles(&seen.effect),
+                   "killMs": quantiles(&seen.kill), "latencyMs": quantiles(&seen.latency), "residentMb": seen.resident})
+        });
+        let memory = self.memory.as_ref().map(|memory| {
+            json!({"workers": WORKERS, "withoutMb": memory.without, "withMb": memory.with, "perWorkerMb": memory.per_worker()})
+        });
+        json!({"machine": self.machine, "envoy": self.envoy, "quick": self.quick, "wasmBytes": self.size, "cpu": cpu,
+               "pushes": pushes, "memory": memory})
+    }
+}
+
+fn large_table(costs: &Costs) -> (String, Rows) {
+    let [whole, part] = costs.large();
+    (
+        "1,000 routes with 100,000 listed keys, over one route without lists:".to_owned(),
+        vec![
+            row(["what", "ratio", "target"]),
+            row(["CPU per request", &shown(whole), "<= 1.10"]),
+            row(["extra over `weighted_clusters` alone", &shown(part), ""]),
+        ],
+    )
+}
+
+fn pushes_table(seen: &Pushes) -> (String, Rows) {
+    let times = |sample: &[f64]| {
+        format!("{:.1} / {:.1} / {:.1} ms", quantile(sample, 0.5), quantile(sample, 0.99), quantile(sample, 1.0))
+    };
+    let [before, after] = seen.resident;
+    let growth = format!("{:.1} % ({before:.1} to {after:.1} MB)", (after / before - 1.0) * 100.0);
+    let text = format!(
+        "{} pushes, one of three a kill, under {} requests ({:.0} a second, half of what the worker can serve, open loop). \
+         Times are p50 / p99 / longest.",
+        seen.pushes, seen.requests, seen.rate
+    );
+    let rows = vec![
+        row(["what", "measured", "target"]),
+        row(["failed requests", &seen.failed.to_string(), "0"]),
+        row(["misrouted requests", &seen.misrouted.to_string(), "0"]),
+        row(["pushes not seen in force before the next", &seen.unseen.to_string(), "0"]),
+        row(["write to effect", &times(&seen.effect), "p99 <= 20 ms"]),
+        row(["kill to the last request at the canary", &times(&seen.kill), "p99 <= 20 ms"]),
+        row(["latency of requests meanwhile", &times(&seen.latency), ""]),
+        row(["growth of resident memory", &growth, "< 5 %"]),
+    ];
+    (text, rows)
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
+}
+
+fn shown(e: Estimate) -> String {
+    format!("{:.2} ({:.2} to {:.2})", e.value, e.low, e.high)
+}
+
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpus = read("/proc/cpuinfo");
+    let models: Vec<&str> =
+        cpus.lines().filter_map(|line| Some(line.strip_prefix("model name")?.split_once(": ")?.1.trim())).collect();
+    let memory = read("/proc/meminfo");
+    let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let virtualised = if cpus.contains(" hypervisor") { ", virtual machine" } else { "" };
+    format!(
+        "{} x {}{virtualised}, {:.0} GB, Linux {}",
+        models.len(),
+        models.first().copied().unwrap_or("unknown processor"),
+        kib.unwrap_or(0.0_f64) * 1024.0 / 1e9,
+        read("/proc/sys/kernel/osrelease").trim()
+    )
+}
