@@ -100,7 +100,9 @@ pub struct Decisions {
 pub struct ClientAddress {
     /// How many proxies in front of this one append to `x-forwarded-for` and are trusted. 0 (default): the address of
     /// the connection. N: the N-th entry of `x-forwarded-for` from the right, among those that were there before this
-    /// proxy appended its own. Example: `1`.
+    /// proxy appended its own. Better, and needed where the proxy in front connects over loopback: tell Envoy itself
+    /// (`use_remote_address: true` and `xff_num_trusted_hops`) and leave this 0, since the connection's address is then
+    /// already the client's. Never both. Example: `1`.
     #[serde(default, deserialize_with = "whole")]
     pub trusted_hops: u32,
 }
