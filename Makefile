@@ -4,6 +4,9 @@
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export CARGO_TERM_COLOR ?= auto
 FUZZ_SECONDS ?= 20
+# Where cargo builds; the pruned filter is always target/headgate.wasm.
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+export HEADGATE_BIN ?= $(TARGET)/debug/headgate
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint wasm build bench fuzz docker-test clean
@@ -15,7 +18,7 @@ demo: ## Watch a real Envoy divide live traffic between versions, under two minu
 	@scripts/install rust venv
 	@$(MAKE) --no-print-directory wasm
 	cargo build -p headgate-demo -p headgate-control
-	@echo; target/debug/demo
+	@echo; $(TARGET)/debug/demo
 
 test: ## Run every test: native, in wasm under Node, and in a real Envoy
 	@scripts/install rust venv wasm-bindgen istio
@@ -28,7 +31,8 @@ lint: ## Check formatting, clippy, docs, licences, dependencies and scripts
 wasm: ## Build the filter: target/headgate.wasm
 	@scripts/install rust
 	cargo build --profile wasm --target wasm32-wasip1 -p headgate-filter
-	cargo run -q -p xtask -- prune target/wasm32-wasip1/wasm/headgate_filter.wasm target/headgate.wasm
+	@mkdir -p target
+	cargo run -q -p xtask -- prune $(TARGET)/wasm32-wasip1/wasm/headgate_filter.wasm target/headgate.wasm
 
 build: wasm ## Build the filter, and the control program: target/release/headgate
 	cargo build --release -p headgate-control
