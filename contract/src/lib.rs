@@ -1,7 +1,7 @@
 //! What can be said to a proxy: the plugin configuration.
 //!
 //! One JSON document is the whole conversation between `headgate` and a filter. This crate holds its types
-//! ([`PluginConfig`] and below), its frozen [`Envelope`], its [`limits`], and the two ways of reading it: [`read`]
+//! ([`PluginConfig`] and below), its frozen [`Envelope`], its [`limits`], and the two ways of reading it: [`read()`]
 //! for the filter (unknown fields are ignored and reported) and [`read_strict`] for `headgate` (unknown fields are
 //! errors). It does not decide what a configuration *means*: that is `headgate-routing`'s `compile`.
 //!

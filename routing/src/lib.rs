@@ -1,6 +1,6 @@
 //! What does this request get?
 //!
-//! [`compile`] turns a plugin configuration into a [`RoutingTable`]; [`RoutingTable::decide`] turns a request, seen
+//! [`compile()`] turns a plugin configuration into a [`RoutingTable`]; [`RoutingTable::decide`] turns a request, seen
 //! through a [`View`], into an [`Outcome`]: data that a shell applies. Runs alike natively and on wasm32.
 //!
 //! Architecture Invariant: no clock, no randomness, no log, no I/O; what a decision needs of those comes in as [`Env`].

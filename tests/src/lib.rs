@@ -1,7 +1,7 @@
 //! The kit that drives the compiled filter in a real Envoy.
 //!
 //! [`Envoy`] starts one from a bootstrap that users copy (`envoy/*.yaml`); [`Upstream`] is a server that answers with its
-//! own name and remembers what it was sent; [`Client`], [`raw`] and [`WebSocket`] send; [`Admin`] and [`Metrics`] read what
+//! own name and remembers what it was sent; [`Client`], [`raw()`] and [`WebSocket`] send; [`Admin`] and [`Metrics`] read what
 //! Envoy says of itself. Every address is on loopback with a port that the system chose, and conditions are waited for,
 //! never times ([`wait_until`]).
 //!
