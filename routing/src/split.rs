@@ -8,6 +8,7 @@
 //!
 //! This module does not know where a key comes from. Nothing in it may ever change: golden vectors hold it.
 
+use std::cmp::Ordering;
 use std::hash::Hasher as _;
 
 use fnv::FnvHasher;
@@ -61,19 +62,21 @@ impl Split {
     /// As [`Self::choose`], over the variants whose bit in `excluded` is not set (bit 0 is the first variant).
     pub fn choose_except(&self, key: &[u8], excluded: u32) -> Option<usize> {
         let key = cut(key);
-        let mut best: Option<(usize, u64, &Contender)> = None;
+        let mut best: Option<(usize, Draw, &Contender)> = None;
         for (index, contender) in self.contenders.iter().enumerate() {
             if contender.weight == 0 || excluded & bit(index) != 0 {
                 continue;
             }
-            let e = draw(finish(contender.state, key));
-            let wins = best.is_none_or(|(_, least, holder)| {
-                // Both products stay below 2^38 * 2^20.
-                let (mine, theirs) = (e * u64::from(holder.weight), least * u64::from(contender.weight));
-                mine < theirs || (mine == theirs && contender.rank < holder.rank)
-            });
+            let mut mine = Draw::new(finish(contender.state, key));
+            let wins = match &mut best {
+                None => true,
+                Some((_, theirs, holder)) => match mine.compare(contender.weight, theirs, holder.weight) {
+                    Ordering::Equal => contender.rank < holder.rank,
+                    order => order == Ordering::Less,
+                },
+            };
             if wins {
-                best = Some((index, e, contender));
+                best = Some((index, mine, contender));
             }
         }
         best.map(|(index, ..)| index)
@@ -126,17 +129,65 @@ pub fn list_hash(key: &[u8]) -> u64 {
 
 /// `-log2` of a uniform number in fixed point with 32 bits of fraction, from 64 uniform bits: 0 (excluded) to 2^38.
 pub fn draw(hash: u64) -> u64 {
-    let x = hash | 1;
-    let z = x.leading_zeros();
-    let mut m = (x << z) >> 32;
-    let mut f = 0u64;
-    for _ in 0..32 {
-        m = (m * m) >> 31;
-        let b = m >> 32;
-        f = 2 * f + b;
-        m >>= b;
+    let mut draw = Draw::new(hash);
+    draw.refine(EXACT);
+    draw.bounds().0
+}
+
+/// Bits of fraction of a draw.
+const EXACT: u32 = 32;
+/// Bits that are worked out first: they decide all but a few comparisons, and each bit costs a multiplication.
+const COARSE: u32 = 6;
+
+/// A draw of which some bits are known: `(z + 1) * 2^32 - f`, `f` its first `bits` bits so far.
+#[derive(Debug, Clone, Copy)]
+struct Draw {
+    /// `(z + 1) * 2^32`.
+    whole: u64,
+    m: u64,
+    f: u64,
+    bits: u32,
+}
+
+impl Draw {
+    fn new(hash: u64) -> Self {
+        let x = hash | 1;
+        let z = x.leading_zeros();
+        Self { whole: (u64::from(z) + 1) << 32, m: (x << z) >> 32, f: 0, bits: 0 }
     }
-    ((u64::from(z) + 1) << 32) - f
+
+    fn refine(&mut self, bits: u32) {
+        while self.bits < bits {
+            self.m = (self.m * self.m) >> 31;
+            let b = self.m >> 32;
+            self.f = 2 * self.f + b;
+            self.m >>= b;
+            self.bits += 1;
+        }
+    }
+
+    /// The least and the greatest that it can be; the same when all bits are known.
+    fn bounds(&self) -> (u64, u64) {
+        let left = EXACT - self.bits;
+        (self.whole - (((self.f + 1) << left) - 1), self.whole - (self.f << left))
+    }
+
+    /// `self / weight` against `other / other_weight`, exactly. The products stay below 2^38 * 2^20.
+    fn compare(&mut self, weight: u32, other: &mut Self, other_weight: u32) -> Ordering {
+        let (weight, other_weight) = (u64::from(weight), u64::from(other_weight));
+        for bits in [COARSE, EXACT] {
+            self.refine(bits);
+            other.refine(bits);
+            let ((low, high), (other_low, other_high)) = (self.bounds(), other.bounds());
+            if high * other_weight < other_low * weight {
+                return Ordering::Less;
+            }
+            if low * other_weight > other_high * weight {
+                return Ordering::Greater;
+            }
+        }
+        Ordering::Equal
+    }
 }
 
 /// The finalizer of MurmurHash3 (64 bits): every bit of the input moves every bit of the output.

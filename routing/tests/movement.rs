@@ -8,7 +8,7 @@
 )]
 #![cfg(not(target_arch = "wasm32"))]
 
-use headgate_routing::split::{Bucketer, Split, fmix64, purpose};
+use headgate_routing::split::{Bucketer, Split, draw, fmix64, purpose};
 
 /// Kinds of keys that real users have, `n` of each.
 fn kinds(n: u64) -> Vec<(&'static str, Vec<String>)> {
@@ -152,4 +152,32 @@ fn a_random_pick_follows_the_weights_exactly() {
         .collect();
     assert_eq!(picks, [0, 0, 2, 2, 2, 2, 2, 2]);
     assert_eq!(Split::new("any", [("a", 0)]).pick(7), None);
+}
+
+#[test]
+fn the_shortened_comparison_is_the_full_one() {
+    // Draws as the description has them, every bit worked out, and compared by their products alone.
+    let plain = |salt: &str, variants: &[(&str, u32)], key: &str| {
+        let fnv = |bytes: &[u8]| {
+            bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+        };
+        let draws = variants.iter().enumerate().filter(|(_, (_, weight))| *weight > 0).map(|(i, (name, weight))| {
+            (draw(fmix64(fnv(format!("{salt}\0{name}\0{key}").as_bytes()))), u64::from(*weight), *name, i)
+        });
+        let less = |a: &(u64, u64, &str, usize), b: &(u64, u64, &str, usize)| (a.0 * b.1, a.2).cmp(&(b.0 * a.1, b.2));
+        draws.min_by(less).map(|(.., i)| i)
+    };
+    let variants: [&[(&str, u32)]; 5] = [
+        &[("b", 1), ("a", 1)],
+        &[("stable", 95), ("canary", 5)],
+        &[("x", 1_048_576), ("y", 1), ("z", 1_048_575)],
+        &[("c", 33), ("a", 33), ("b", 34), ("d", 0)],
+        &[("only", 3)],
+    ];
+    for variants in variants {
+        let split = Split::new("s", variants.iter().copied());
+        for key in (0..40_000).map(|i: u32| i.to_string()) {
+            assert_eq!(split.choose(key.as_bytes()), plain("s", variants, &key), "{variants:?} {key}");
+        }
+    }
 }
