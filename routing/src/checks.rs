@@ -1,6 +1,7 @@
 //! What `compile` checks by, and where it notes what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use headgate_contract::limits::{NAME_BYTES, REGEX_BYTES, REGEX_COMPILED_BYTES, REGEX_NEST, REGEXES};
 use headgate_contract::{PathMatch, Problems, check_header_name, check_name};
@@ -41,11 +42,23 @@ pub(crate) struct Checks {
     regexes: usize,
     /// Headers that the filter writes or takes away, spelled with dashes: what for, and where that is said.
     own: BTreeMap<String, (&'static str, String)>,
+    shared: BTreeSet<Arc<str>>,
 }
 
 impl Checks {
     pub(crate) fn push(&mut self, path: impl Into<String>, reason: impl Into<String>) {
         self.problems.push(path, reason);
+    }
+
+    /// A text that many routes have in common is kept once: what one request touched is then still in the processor's cache for
+    /// the next, whatever its route.
+    pub(crate) fn share(&mut self, text: &str) -> Arc<str> {
+        if let Some(shared) = self.shared.get(text) {
+            return Arc::clone(shared);
+        }
+        let shared: Arc<str> = text.into();
+        self.shared.insert(Arc::clone(&shared));
+        shared
     }
 
     pub(crate) fn name(&mut self, path: &str, name: &str) {

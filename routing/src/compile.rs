@@ -143,7 +143,7 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
     let mirror = route.mirror.as_ref().map(|of| Mirroring::compile(of, salt, &format!("{path}.mirror"), checks));
     let told = output::compile(&route.output, &route.variants, &format!("{path}.output"), checks);
     if let Some(state) =
-        mirror.as_ref().and_then(|m| m.state.as_ref()).filter(|s| Some(*s) == route.output.filter_state.as_ref())
+        mirror.as_ref().and_then(|m| m.state.as_ref()).filter(|s| Some(&***s) == route.output.filter_state.as_deref())
     {
         checks
             .push(format!("{path}.mirror.filterState"), format!("`{state}` already holds the variant: choose another"));
@@ -151,6 +151,9 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
     Ready {
         matcher,
         stable,
+        kill: route.kill_switch,
+        state: route.output.filter_state.as_ref().map(|state| checks.share(state)),
+        variants: names.iter().map(|name| checks.share(name)).collect(),
         key,
         overrides,
         include,

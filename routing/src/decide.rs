@@ -21,7 +21,7 @@ impl RoutingTable {
         self.trust.strip(&reads, &mut out);
         let found = self.find(&reads, env).and_then(|i| Some((i, self.config.routes.get(i)?, self.ready.get(i)?)));
         if let Some((index, route, ready)) = found {
-            let killed = self.config.kill_switch || route.kill_switch;
+            let killed = self.config.kill_switch || ready.kill;
             let request =
                 Request { table: self, index, route, ready, killed, reads: &reads, env, key: OnceCell::new() };
             request.decide(&mut out);
@@ -111,10 +111,8 @@ impl<'t, 'r> Request<'t, '_, 'r> {
             .zip(key())
             .and_then(|(bucketer, key)| u8::try_from(bucketer.bucket(key, u64::from(REPLICATES))).ok());
         let copy = self.mirror(key, out);
-        if let Some(state) = &self.route.output.filter_state
-            && let Some(variant) = self.route.variants.get(choice.variant)
-        {
-            out.state.push((state, &variant.name));
+        if let Some(state) = &self.ready.state {
+            out.state.push((state, self.variant_name(choice.variant)));
         }
         if let Some(told) = &self.ready.told
             && let Some(value) = told.values.get(choice.variant)
@@ -359,7 +357,7 @@ impl<'t, 'r> Request<'t, '_, 'r> {
     }
 
     fn variant_name(&self, index: usize) -> &'t str {
-        self.route.variants.get(index).map(|variant| variant.name.as_str()).unwrap_or_default()
+        self.ready.variants.get(index).map(|name| &**name).unwrap_or_default()
     }
 
     /// A step at a field of the route.

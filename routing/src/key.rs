@@ -1,6 +1,7 @@
 //! What identifies a user: the sources of a key in order, and what happens without one.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use headgate_contract::limits::KEY_SOURCES;
 use headgate_contract::{Absent, ClaimSource, ClaimType, ClientAddress, CookieIssue, KeyPolicy, KeySource, SameSite};
@@ -15,11 +16,11 @@ const MAX_AGE: u32 = 34_560_000;
 
 #[derive(Debug)]
 enum Source {
-    Header(String),
-    Cookie(String),
-    Query(String),
+    Header(Arc<str>),
+    Cookie(Arc<str>),
+    Query(Arc<str>),
     Claim { path: Vec<String>, number: bool },
-    Unverified { header: String, path: Vec<String>, number: bool },
+    Unverified { header: Arc<str>, path: Vec<String>, number: bool },
     Address { path: Vec<String>, hops: u32, prefix_v4: u8, prefix_v6: u8 },
 }
 
@@ -56,7 +57,7 @@ impl Keys {
         let cookie = of.cookie.clone().unwrap_or_default();
         check_cookie(&cookie, &format!("{path}.cookie"), checks);
         if issuing && !of.sources.iter().any(|s| s.cookie.as_deref() == Some(&cookie.name)) {
-            sources.push(Source::Cookie(cookie.name.clone()));
+            sources.push(Source::Cookie(checks.share(&cookie.name)));
         }
         Self { sources, absent: of.absent, issue: Issue::new(&cookie) }
     }
@@ -70,7 +71,7 @@ impl Keys {
     /// The cookies that sources read.
     pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().filter_map(|source| match source {
-            Source::Cookie(name) => Some(name.as_str()),
+            Source::Cookie(name) => Some(&**name),
             _ => None,
         })
     }
@@ -143,19 +144,19 @@ fn compile_source(of: &KeySource, client: &ClientAddress, path: &str, checks: &m
     );
     if let Some(name) = &of.header {
         checks.read_header(&format!("{path}.header"), name);
-        return Some(Source::Header(name.clone()));
+        return Some(Source::Header(checks.share(name)));
     }
     if let Some(name) = &of.cookie {
         if !is_name(name) {
             checks.push(format!("{path}.cookie"), format!("`{name}` is no cookie's name (RFC 6265, section 4.1.1)"));
         }
-        return Some(Source::Cookie(name.clone()));
+        return Some(Source::Cookie(checks.share(name)));
     }
     if let Some(name) = &of.query {
         if name.is_empty() {
             checks.push(format!("{path}.query"), "a query parameter has a name");
         }
-        return Some(Source::Query(name.clone()));
+        return Some(Source::Query(checks.share(name)));
     }
     if let Some(claim) = &of.claim {
         return Some(compile_claim(claim, &format!("{path}.claim"), checks));
@@ -199,7 +200,7 @@ fn compile_claim(claim: &ClaimSource, path: &str, checks: &mut Checks) -> Source
     claim_path("-", &claim.claim, path, checks);
     let header = claim.header.clone().unwrap_or_else(|| "authorization".to_owned());
     checks.read_header(&format!("{path}.header"), &header);
-    Source::Unverified { header, path: claim.claim.clone(), number }
+    Source::Unverified { header: checks.share(&header), path: claim.claim.clone(), number }
 }
 
 /// The property that holds a verified claim.

@@ -3,7 +3,7 @@
 use headgate_contract::KeyList;
 
 use crate::checks::Checks;
-use crate::split::{bit, list_hash};
+use crate::split::{bit, list_hash, reduce};
 
 /// Faults of one list that are told one by one; the others are counted.
 const TOLD: usize = 20;
@@ -21,7 +21,25 @@ impl Listed {
     }
 
     pub(crate) fn get(&self, hash: u64) -> Option<u32> {
-        self.hashes.binary_search(&hash).ok().and_then(|at| self.values.get(at)).copied()
+        self.find(hash).and_then(|at| self.values.get(at)).copied()
+    }
+
+    /// Hashes are uniform, so one stands near `hash / 2^64` of the way: the search begins there and widens until it must hold it,
+    /// which touches less memory than halving the whole list. Hashes that are not uniform only cost more steps.
+    fn find(&self, hash: u64) -> Option<usize> {
+        let guess = usize::try_from(reduce(hash, self.hashes.len() as u64)).ok()?;
+        let mut width = 4usize;
+        loop {
+            let from = guess.saturating_sub(width);
+            let to = guess.saturating_add(width).min(self.hashes.len());
+            let window = self.hashes.get(from..to)?;
+            let starts = from == 0 || window.first().is_some_and(|first| *first <= hash);
+            let ends = to == self.hashes.len() || window.last().is_some_and(|last| *last >= hash);
+            if starts && ends {
+                return window.binary_search(&hash).ok().map(|at| from + at);
+            }
+            width = width.saturating_mul(4);
+        }
     }
 
     /// From sorted entries, each with its value; `merge` joins the values of one hash.
@@ -128,4 +146,32 @@ fn entries(lists: &[KeyList], path: &str, variants: &[&str], checks: &mut Checks
     }
     out.sort_unstable();
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every listed hash is found, and its neighbours only where they are listed too.
+    fn check(mut hashes: Vec<u64>) {
+        hashes.sort_unstable();
+        hashes.dedup();
+        let entries: Vec<Entry> = hashes.iter().map(|&hash| Entry { hash, variant: 0, list: 0 }).collect();
+        let listed = Listed::new(&entries, |entry| u32::try_from(entry.hash % 1_000).unwrap(), |first, _| first);
+        let near = |hash: &u64| [hash.wrapping_sub(1), *hash, hash.wrapping_add(1)];
+        for hash in hashes.iter().flat_map(near).chain([0, 1, u64::MAX]) {
+            let expect = hashes.binary_search(&hash).is_ok().then(|| u32::try_from(hash % 1_000).unwrap());
+            assert_eq!(listed.get(hash), expect, "{hash} of {}", hashes.len());
+        }
+    }
+
+    #[test]
+    fn a_hash_is_found_whether_hashes_are_uniform_or_not() {
+        for n in [0, 1, 2, 3, 9, 100, 10_000] {
+            check((0..n).map(|i| list_hash(&[i as u8, (i >> 8) as u8])).collect());
+            check((0..n).collect());
+            check((0..n).map(|i| u64::MAX - i * 3).collect());
+            check((0..n).map(|i| (i & 1) << 63 | i).collect());
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Which requests Envoy copies: a share of users or of requests, and of those only what can be copied without harm.
 
+use std::sync::Arc;
+
 use headgate_contract::{Mirror, MirrorBy};
 
 use crate::checks::Checks;
@@ -24,7 +26,7 @@ pub(crate) struct Mirroring {
     by: MirrorBy,
     bucketer: Bucketer,
     max_body_bytes: u64,
-    pub(crate) state: Option<String>,
+    pub(crate) state: Option<Arc<str>>,
     /// Name and value.
     pub(crate) header: Option<(String, String)>,
 }
@@ -60,7 +62,7 @@ impl Mirroring {
             by: of.by,
             bucketer: Bucketer::new(salt, purpose::MIRROR),
             max_body_bytes: u64::from(of.max_body_bytes),
-            state: of.filter_state.clone(),
+            state: of.filter_state.as_ref().map(|state| checks.share(state)),
             header: of
                 .request_header
                 .as_ref()

@@ -1,6 +1,7 @@
 //! Overrides: rules that put a request on a variant whatever its key.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use headgate_contract::Override;
 
@@ -11,9 +12,9 @@ use crate::reads::Reads;
 
 #[derive(Debug)]
 enum Place {
-    Header(String),
-    Cookie(String),
-    Query(String),
+    Header(Arc<str>),
+    Cookie(Arc<str>),
+    Query(Arc<str>),
 }
 
 /// One override, ready.
@@ -44,18 +45,18 @@ impl Rule {
         let condition = Condition::of_override(of, path, checks);
         let place = if let Some(name) = &of.header {
             checks.read_header(&format!("{path}.header"), name);
-            Some(Place::Header(name.clone()))
+            Some(Place::Header(checks.share(name)))
         } else if let Some(name) = &of.cookie {
             if !is_name(name) {
                 checks
                     .push(format!("{path}.cookie"), format!("`{name}` is no cookie's name (RFC 6265, section 4.1.1)"));
             }
-            Some(Place::Cookie(name.clone()))
+            Some(Place::Cookie(checks.share(name)))
         } else {
             if of.query.as_ref().is_some_and(String::is_empty) {
                 checks.push(format!("{path}.query"), "a query parameter has a name");
             }
-            of.query.clone().map(Place::Query)
+            of.query.as_ref().map(|name| Place::Query(checks.share(name)))
         };
         let variant = checks.find(&format!("{path}.variant"), "variant", &of.variant, variants);
         Self { place: place.zip(condition), variant: variant.unwrap_or_default(), open: of.open_to_anyone }
@@ -75,7 +76,7 @@ impl Rule {
     /// The header it reads.
     pub(crate) fn header(&self) -> Option<&str> {
         self.place.as_ref().map(|(place, _)| match place {
-            Place::Header(name) => name.as_str(),
+            Place::Header(name) => name,
             Place::Cookie(_) => "cookie",
             Place::Query(_) => ":path",
         })

@@ -1,6 +1,7 @@
 //! The compiled configuration.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use headgate_contract::{PluginConfig, Route};
 
@@ -23,11 +24,16 @@ pub struct RoutingTable {
     pub(crate) trust: Trust,
 }
 
-/// A route, ready.
+/// A route, ready: all that a decision touches, so that the configuration's own text stays out of its way.
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) matcher: Matcher,
     pub(crate) stable: usize,
+    pub(crate) kill: bool,
+    /// The filter state's key.
+    pub(crate) state: Option<Arc<str>>,
+    /// The variants' names.
+    pub(crate) variants: Vec<Arc<str>>,
     pub(crate) key: Option<Keys>,
     pub(crate) overrides: Vec<Rule>,
     /// Values are indices of variants.
