@@ -125,10 +125,11 @@ const KNOWN: &[(&str, Fields)] = &[
     ("Variant", &[("cluster", ""), ("name", ""), ("weight", "")]),
 ];
 
-/// The paths of all fields in `document`, a whole configuration, that no type has.
+/// The paths of all fields in `document`, a whole configuration, that no type has; sorted.
 pub(crate) fn unknown_fields(document: &Value) -> Vec<String> {
     let mut unknown = Vec::new();
     walk(document, "PluginConfig", &mut String::new(), &mut unknown);
+    unknown.sort();
     unknown
 }
 

@@ -8,7 +8,7 @@ pub fn json_schema() -> serde_json::Value {
     schema
 }
 
-/// Sets `additionalProperties: false` on every object that lists its properties.
+/// Sets `additionalProperties: false` on every object that lists its properties, and sorts all objects.
 fn close(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(object) => {
@@ -16,6 +16,10 @@ fn close(value: &mut serde_json::Value) {
                 object.insert("additionalProperties".to_owned(), serde_json::Value::Bool(false));
             }
             object.values_mut().for_each(close);
+            // Sorted, because whether a map keeps its order depends on features that other crates turn on.
+            let mut entries: Vec<_> = core::mem::take(object).into_iter().collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            object.extend(entries);
         }
         serde_json::Value::Array(items) => items.iter_mut().for_each(close),
         _ => {}
