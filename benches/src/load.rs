@@ -18,6 +18,9 @@ use crate::upstream::{BODY, Version};
 
 /// How long an answer may take before the request counts as failed.
 const PATIENCE: u64 = 10_000_000_000;
+/// Connections of the open loop at most: each may need another one to an upstream in the same process, which by default may
+/// have 1,024 files open.
+const MOST: usize = 256;
 
 /// What became of one request. Times are [`clock::now`]'s.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +29,8 @@ pub(crate) struct Sample {
     pub(crate) request: usize,
     /// When it was to be sent (open loop), or was sent (closed loop).
     pub(crate) due: u64,
+    /// When it was sent.
+    pub(crate) sent: u64,
     /// When its upstream had it.
     pub(crate) arrived: u64,
     /// When its answer was there.
@@ -48,6 +53,7 @@ struct Connection {
     stream: TcpStream,
     request: usize,
     due: u64,
+    sent: u64,
     busy: bool,
     read: Vec<u8>,
 }
@@ -76,7 +82,14 @@ impl Client {
         let mut stream = TcpStream::from_std(stream);
         let index = self.connections.len();
         self.poll.registry().register(&mut stream, Token(index), Interest::READABLE)?;
-        self.connections.push(Connection { stream, request: 0, due: 0, busy: false, read: Vec::with_capacity(1024) });
+        self.connections.push(Connection {
+            stream,
+            request: 0,
+            due: 0,
+            sent: 0,
+            busy: false,
+            read: Vec::with_capacity(1024),
+        });
         self.idle.push(index);
         Ok(())
     }
@@ -98,8 +111,8 @@ impl Client {
         Ok(std::mem::take(&mut self.samples))
     }
 
-    /// Sends requests, one after the other, `rate` a second by the clock until `stop` says so, opening connections where none is
-    /// idle, and returns when all are answered.
+    /// Sends requests, one after the other, `rate` a second by the clock until `stop` says so, opening connections
+    /// where none is idle (up to [`MOST`]), and returns when all are answered.
     pub(crate) fn open_loop(
         &mut self,
         requests: &[Vec<u8>],
@@ -115,13 +128,13 @@ impl Client {
             let now = clock::now();
             let mut due = start + interval * sent as u64;
             while due <= now && !stop() {
-                if self.idle.is_empty() {
+                if self.idle.is_empty() && self.connections.len() < MOST {
                     self.open()?;
                 }
-                if let Some(connection) = self.idle.pop() {
-                    self.send(connection, requests, sent % requests.len(), due)?;
-                    sent += 1;
-                }
+                // With all of them busy the request waits here, and what it waits is part of its latency.
+                let Some(connection) = self.idle.pop() else { break };
+                self.send(connection, requests, sent % requests.len(), due)?;
+                sent += 1;
                 due = start + interval * sent as u64;
             }
             self.receive(Some(Duration::ZERO))?;
@@ -143,6 +156,7 @@ impl Client {
         };
         connection.request = request;
         connection.due = due;
+        connection.sent = clock::now();
         connection.busy = true;
         connection.read.clear();
         if connection.stream.write(bytes).ok() != Some(bytes.len()) {
@@ -192,9 +206,9 @@ impl Client {
             Answer::Bad => self.failed(index),
             Answer::Good(version, arrived) => {
                 connection.busy = false;
-                let (request, due) = (connection.request, connection.due);
+                let (request, due, sent) = (connection.request, connection.due, connection.sent);
                 self.idle.push(index);
-                self.samples.push(Sample { request, due, arrived, done: clock::now(), version: Some(version) });
+                self.samples.push(Sample { request, due, sent, arrived, done: clock::now(), version: Some(version) });
                 Ok(())
             }
         }
@@ -204,8 +218,8 @@ impl Client {
     fn failed(&mut self, index: usize) -> Result<()> {
         if let Some(connection) = self.connections.get_mut(index) {
             connection.busy = false;
-            let (request, due) = (connection.request, connection.due);
-            self.samples.push(Sample { request, due, arrived: 0, done: clock::now(), version: None });
+            let (request, due, sent) = (connection.request, connection.due, connection.sent);
+            self.samples.push(Sample { request, due, sent, arrived: 0, done: clock::now(), version: None });
         }
         self.replace(index)
     }

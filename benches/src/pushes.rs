@@ -5,7 +5,8 @@
 //! moment a request reaches its upstream is the upstream's; so "in force" is when the last request arrived that was still
 //! decided by the configuration before, measured from before the first byte of the new file was written.
 //!
-//! A request is misrouted if neither the configuration in force nor, until that is gone, the one before says what it got.
+//! A request is misrouted if what it got is said by no configuration that could have decided it: none that was written
+//! between its start and its arrival, nor the newest two of its start. An older one that lingers is a write whose effect came late.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -147,18 +148,21 @@ fn summary(writes: &[Write], samples: &[Sample], expected: &[Vec<Version>], rate
     };
     let says = |turn: usize, sample: &Sample| expected.get(turn).and_then(|users| users.get(sample.request)).copied();
     // Before the first write the kill was in force.
-    let mut before = TURNS.len() - 1;
-    let first = writes.first().map_or(u64::MAX, |write| write.at);
-    seen.misrouted += served.iter().take_while(|s| s.arrived < first).filter(|s| says(before, s) != s.version).count();
+    let turn = |writes_before: usize| (writes_before + TURNS.len() - 1) % TURNS.len();
+    let written = |at: u64| writes.partition_point(|write| write.at < at);
+    let allowed = |sample: &Sample| {
+        let (from, to) = (written(sample.sent).saturating_sub(1), written(sample.arrived));
+        (from..=to).any(|writes_before| says(turn(writes_before), sample) == sample.version)
+    };
+    seen.misrouted = served.iter().filter(|sample| !allowed(sample)).count();
     for (i, write) in writes.iter().enumerate() {
+        let before = turn(i);
         let end = writes.get(i + 1).map_or(u64::MAX, |next| next.at);
         let from = served.partition_point(|sample| sample.arrived < write.at);
         let to = served.partition_point(|sample| sample.arrived < end);
         let window = served.get(from..to).unwrap_or_default();
         let old = |s: &&&Sample| says(write.turn, s) != s.version && says(before, s) == s.version;
         let new = |s: &&&Sample| says(write.turn, s) == s.version && says(before, s) != s.version;
-        seen.misrouted +=
-            window.iter().filter(|s| says(write.turn, s) != s.version && says(before, s) != s.version).count();
         // In force only if something shows it after the last request that was still decided by the one before.
         let last = window.iter().filter(old).map(|sample| sample.arrived).max().unwrap_or(write.at);
         let shown = window.iter().filter(new).any(|sample| sample.arrived > last);
@@ -168,7 +172,6 @@ fn summary(writes: &[Write], samples: &[Sample], expected: &[Vec<Version>], rate
             let times = if TURNS.get(write.turn) == Some(&Step::Kill) { &mut seen.kill } else { &mut seen.effect };
             times.push(milliseconds(last - write.at));
         }
-        before = write.turn;
     }
     seen
 }
