@@ -147,14 +147,14 @@ pub enum Replicate {
     Latency,
 }
 
-fn target() -> String {
+pub(crate) fn target() -> String {
     "default".to_owned()
 }
 
-fn token_header() -> String {
+pub(crate) fn token_header() -> String {
     "x-headgate-token".to_owned()
 }
 
-fn decisions_header() -> String {
+pub(crate) fn decisions_header() -> String {
     "x-headgate-decisions".to_owned()
 }

@@ -161,18 +161,18 @@ pub enum SameSite {
     None,
 }
 
-fn cookie_name() -> String {
+pub(crate) fn cookie_name() -> String {
     "headgate_key".to_owned()
 }
 
-fn cookie_path() -> String {
+pub(crate) fn cookie_path() -> String {
     "/".to_owned()
 }
 
-const fn cookie_max_age() -> u32 {
+pub(crate) const fn cookie_max_age() -> u32 {
     30 * 86_400
 }
 
-const fn yes() -> bool {
+pub(crate) const fn yes() -> bool {
     true
 }

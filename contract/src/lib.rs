@@ -8,12 +8,13 @@
 //! Architecture Invariant: no clock, no randomness, no log, no I/O.
 
 mod config;
+mod de;
+mod fields;
 mod key;
-mod known;
 pub mod limits;
-mod locate;
 mod matching;
 mod name;
+mod node;
 mod output;
 mod overrides;
 mod problem;

@@ -75,15 +75,15 @@ pub enum MirrorBy {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "serde's default needs the field's type")]
-fn filter_state() -> Option<String> {
+pub(crate) fn filter_state() -> Option<String> {
     Some("variant".to_owned())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "serde's default needs the field's type")]
-fn mirror_state() -> Option<String> {
+pub(crate) fn mirror_state() -> Option<String> {
     Some("mirror".to_owned())
 }
 
-const fn mirror_body() -> u32 {
+pub(crate) const fn mirror_body() -> u32 {
     1 << 20
 }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::known;
+use crate::de::from_node;
 use crate::limits::CONFIG_BYTES;
-use crate::locate;
+use crate::node::Node;
 use crate::whole::whole;
 use crate::{CONTRACT, PluginConfig, Problem, Problems};
 
@@ -32,7 +32,7 @@ pub struct Envelope {
 pub struct Read {
     /// The configuration.
     pub config: PluginConfig,
-    /// Paths of fields that this build does not know and left out.
+    /// Paths of fields that this build does not know and left out, sorted.
     pub unknown: Vec<String>,
 }
 
@@ -41,13 +41,17 @@ pub struct Read {
 /// # Errors
 /// When the bytes are too many, are not JSON, or lack a field of the envelope.
 pub fn envelope(bytes: &[u8]) -> Result<Envelope, Problem> {
+    from_node(&parse(bytes)?).map(|(envelope, _)| envelope)
+}
+
+fn parse(bytes: &[u8]) -> Result<Node, Problem> {
     if bytes.len() > CONFIG_BYTES {
         return Err(Problem::new(
             "",
             format!("the configuration has {} bytes, at most {CONFIG_BYTES} are taken", bytes.len()),
         ));
     }
-    parse(bytes)
+    serde_json::from_slice(bytes).map_err(|e| Problem::new("", e.to_string()))
 }
 
 /// Reads a configuration as a filter does: unknown fields are ignored and reported, unless `requires` names a feature
@@ -56,7 +60,8 @@ pub fn envelope(bytes: &[u8]) -> Result<Envelope, Problem> {
 /// # Errors
 /// The first thing that is not as the types say, a contract that is newer, or a required feature that is missing.
 pub fn read(bytes: &[u8]) -> Result<Read, Problem> {
-    let envelope = envelope(bytes)?;
+    let node = parse(bytes)?;
+    let (envelope, _) = from_node::<Envelope>(&node)?;
     if envelope.contract != CONTRACT {
         return Err(Problem::new(
             "contract",
@@ -66,8 +71,8 @@ pub fn read(bytes: &[u8]) -> Result<Read, Problem> {
             ),
         ));
     }
-    let config: PluginConfig = parse(bytes)?;
-    let unknown = serde_json::from_slice(bytes).map(|document| known::unknown_fields(&document)).unwrap_or_default();
+    let (config, mut unknown) = from_node::<PluginConfig>(&node)?;
+    unknown.sort_unstable();
     for (i, feature) in config.requires.iter().enumerate() {
         if !FEATURES.contains(&feature.as_str()) {
             return Err(Problem::new(
@@ -95,17 +100,15 @@ pub fn read_strict(bytes: &[u8]) -> Result<PluginConfig, Problems> {
 /// The names of routing headers in a configuration that cannot be read, so that a filter that only understood its kill
 /// switch still removes forged ones.
 pub fn salvage_headers(bytes: &[u8]) -> Vec<String> {
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else { return Vec::new() };
+    let Ok(node) = parse(bytes) else { return Vec::new() };
     // Both have a default name, which a configuration need not write out.
     let mut names: Vec<String> = [("tokens", "x-headgate-token"), ("decisions", "x-headgate-decisions")]
         .iter()
-        .filter_map(|(field, default)| {
-            Some(value.get(field)?.get("header").and_then(serde_json::Value::as_str).unwrap_or(default).to_owned())
-        })
+        .filter_map(|(field, default)| Some(node.get(field)?.text(&["header"]).unwrap_or(default).to_owned()))
         .collect();
-    for route in value.get("routes").and_then(serde_json::Value::as_array).into_iter().flatten() {
-        for pointer in ["/output/requestHeader/name", "/mirror/requestHeader/name"] {
-            names.extend(route.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned));
+    for route in node.get("routes").map(Node::items).unwrap_or_default() {
+        for part in ["output", "mirror"] {
+            names.extend(route.text(&[part, "requestHeader", "name"]).map(str::to_owned));
         }
     }
     names.retain(|name| crate::check_header_name(name).is_ok());
@@ -117,13 +120,9 @@ pub fn salvage_headers(bytes: &[u8]) -> Vec<String> {
 /// The target's name in a configuration that cannot be read, so that a filter that only understood its kill switch
 /// acknowledges it under the name that the publisher waits for.
 pub fn salvage_target(bytes: &[u8]) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    let target = value.get("target")?.as_str()?;
+    let node = parse(bytes).ok()?;
+    let target = node.text(&["target"])?;
     crate::check_name(target).is_ok().then(|| target.to_owned())
-}
-
-fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|e| Problem::new(locate::path(bytes, e.line(), e.column()), e.to_string()))
 }
 
 #[cfg(test)]
@@ -160,6 +159,7 @@ mod tests {
     fn a_type_error_names_its_path() {
         let problem = read(MINIMAL.replace("\"weight\":5}", "\"weight\":\"5\"}").as_bytes()).unwrap_err();
         assert_eq!(problem.path, "routes[0].variants[1].weight");
+        assert_eq!(problem.reason, "the string \"5\", expected a whole number from 0 to 4294967295");
     }
 
     #[test]
