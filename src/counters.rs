@@ -9,8 +9,9 @@ use std::collections::HashMap;
 
 use headgate_contract::Replicate;
 use headgate_routing::{Assigned, Decision, Reason, RoutingTable};
+use proxy_wasm::types::MetricType;
 
-use crate::host::{self, Kind};
+use crate::host;
 use crate::series::{self, CLASSES, GRPC, REPLICATES};
 
 thread_local! {
@@ -18,7 +19,7 @@ thread_local! {
 }
 
 /// The id of a metric, defined if it is not yet; `None` when the host refuses it.
-fn id(kind: Kind, name: String) -> Option<u32> {
+fn id(kind: MetricType, name: String) -> Option<u32> {
     IDS.with(|ids| {
         let mut ids = ids.try_borrow_mut().ok()?;
         if let Some(id) = ids.get(&name) {
@@ -32,14 +33,14 @@ fn id(kind: Kind, name: String) -> Option<u32> {
 
 /// Adds 1 to a counter that is not on every request's way.
 pub(crate) fn count(metric: &str, labels: &[(&str, &str)]) {
-    if let Some(id) = id(Kind::Counter, series::name(metric, labels)) {
+    if let Some(id) = id(MetricType::Counter, series::name(metric, labels)) {
         host::increment(id, 1);
     }
 }
 
 /// Sets a gauge.
 pub(crate) fn gauge(metric: &str, labels: &[(&str, &str)], value: u64) {
-    if let Some(id) = id(Kind::Gauge, series::name(metric, labels)) {
+    if let Some(id) = id(MetricType::Gauge, series::name(metric, labels)) {
         host::record(id, value);
     }
 }
@@ -55,7 +56,7 @@ pub(crate) fn error(kind: &str) {
 struct Slot(Cell<u32>);
 
 impl Slot {
-    fn id(&self, kind: Kind, name: impl FnOnce() -> String) -> Option<u32> {
+    fn id(&self, kind: MetricType, name: impl FnOnce() -> String) -> Option<u32> {
         match self.0.get() {
             0 => {
                 let id = id(kind, name())?;
@@ -67,13 +68,13 @@ impl Slot {
     }
 
     fn increment(&self, by: u32, name: impl FnOnce() -> String) {
-        if let Some(id) = self.id(Kind::Counter, name) {
+        if let Some(id) = self.id(MetricType::Counter, name) {
             host::increment(id, by);
         }
     }
 
     fn sample(&self, value: u64, name: impl FnOnce() -> String) {
-        if let Some(id) = self.id(Kind::Histogram, name) {
+        if let Some(id) = self.id(MetricType::Histogram, name) {
             host::record(id, value);
         }
     }

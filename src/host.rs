@@ -1,49 +1,31 @@
 //! The host: every call from the filter into Envoy, over the proxy-wasm ABI 0.2.1.
 //!
-//! The functions are declared here rather than taken from an SDK for two reasons. A filter must survive every status
-//! that a host may answer, and the SDK's wrappers (proxy-wasm 0.2.5) panic on those that they do not expect, which
-//! costs the request its answer; here a call that fails is an `Err` or a `None`. And every request pays for what lies
-//! between the filter and the host: see the module `entry`.
+//! Types, entries, the allocator and the logger are the SDK's. The functions are declared here: a filter must survive
+//! every status that a host may answer, and each wrapper in `proxy_wasm::hostcalls` (0.2.5) panics on those that it does
+//! not list, which costs the request its answer. Nor can one be caught beforehand: the wrappers read the status as an
+//! enum, [`Status`], that lacks five of the statuses that Envoy has names for. Here a status is a number, and a call that
+//! fails is an `Err` or a `None`. Of whole maps the wrappers also make a vector of strings; ours stay as they came.
 //!
-//! Architecture Invariant: no other file calls the host, and nothing here decides anything.
+//! Log lines go by the crate `log` to the SDK's logger. That one would panic too if `proxy_log` failed; Envoy's fails
+//! for an unknown level and for text outside the VM's memory, which the logger has not.
+//!
+//! Architecture Invariant: no other file declares or calls a host function, and nothing here decides anything.
 #![expect(unsafe_code, reason = "the ABI hands pointers across: each block below says why its own are good")]
 
 use core::cell::Cell;
 use core::ptr::null_mut;
 
-/// Levels of [`log`].
-#[derive(Clone, Copy)]
-pub(crate) enum Level {
-    Warn = 3,
-    Error = 4,
-}
-
-/// Maps of headers.
-#[derive(Clone, Copy)]
-pub(crate) enum Map {
-    Request = 0,
-    Response = 2,
-}
-
-/// Kinds of metrics.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    Counter = 0,
-    Gauge = 1,
-    Histogram = 2,
-}
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
 /// The host did not do what it was asked for. Its status is not told: nothing here would do otherwise by it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Failed;
 
-const OK: u32 = 0;
-const PLUGIN_CONFIGURATION: u32 = 7;
+const OK: u32 = Status::Ok as u32;
 const MONOTONIC: u32 = 1;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    fn proxy_log(level: u32, text: *const u8, len: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, len: *mut usize) -> u32;
@@ -90,11 +72,6 @@ unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
 }
 
-/// Memory for the host to write an answer into; [`take`] gets it back.
-pub(crate) fn allocate(size: usize) -> *mut u8 {
-    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast::<u8>()
-}
-
 /// Runs one call that answers with bytes. `None` when it fails; no bytes at all is an empty answer.
 fn take(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
     let (mut data, mut len) = (null_mut::<u8>(), 0);
@@ -104,19 +81,14 @@ fn take(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
     if data.is_null() {
         return Some(Vec::new());
     }
-    // SAFETY: the host answers in memory that it asked `allocate` for with exactly this length and has filled; nobody
-    // else holds it.
+    // SAFETY: the host answers in memory that it asked the SDK's `proxy_on_memory_allocate` for with exactly this length
+    // and has filled. That one leaks a boxed slice of bytes: a vector's layout of the same length and capacity, from the
+    // same global allocator. Nobody else holds it.
     Some(unsafe { Vec::from_raw_parts(data, len, len) })
 }
 
 fn done(status: u32) -> Result<(), Failed> {
     if status == OK { Ok(()) } else { Err(Failed) }
-}
-
-/// Writes a line to Envoy's log, if its level lets it.
-pub(crate) fn log(level: Level, text: &str) {
-    // SAFETY: pointer and length are of one live slice. (True of every call below that only passes slices.)
-    let _ = unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
 }
 
 /// Unix time in seconds; 0 when the host does not tell.
@@ -144,33 +116,33 @@ pub(crate) fn tick_every(period: u32) -> Result<(), Failed> {
 /// The plugin configuration of the root context that is being configured.
 pub(crate) fn configuration(len: usize) -> Option<Vec<u8>> {
     // SAFETY: `take` passes pointers to live locals. (True of every use of `take` below.)
-    take(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, len, data, size) })
+    take(|data, size| unsafe { proxy_get_buffer_bytes(BufferType::PluginConfiguration as u32, 0, len, data, size) })
 }
 
 /// All headers, in the ABI's serialization: see the module `headers`.
-pub(crate) fn headers(map: Map) -> Option<Vec<u8>> {
+pub(crate) fn headers(map: MapType) -> Option<Vec<u8>> {
     take(|data, len| unsafe { proxy_get_header_map_pairs(map as u32, data, len) })
 }
 
 /// First value of one header.
-pub(crate) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
+pub(crate) fn header(map: MapType, name: &str) -> Option<Vec<u8>> {
     take(|data, len| unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, len) })
 }
 
 /// Replaces every value of a header by one.
-pub(crate) fn set_header(map: Map, name: &str, value: &[u8]) -> Result<(), Failed> {
+pub(crate) fn set_header(map: MapType, name: &str, value: &[u8]) -> Result<(), Failed> {
     // SAFETY: slices.
     done(unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
 /// Adds a value beside those that a header has.
-pub(crate) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), Failed> {
+pub(crate) fn add_header(map: MapType, name: &str, value: &[u8]) -> Result<(), Failed> {
     // SAFETY: slices.
     done(unsafe { proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
 /// Removes every value of a header.
-pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Failed> {
+pub(crate) fn remove_header(map: MapType, name: &str) -> Result<(), Failed> {
     // SAFETY: slices.
     done(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
 }
@@ -204,7 +176,7 @@ pub(crate) fn clear_route_cache() -> Result<(), Failed> {
 }
 
 /// Defines a metric of this VM; the answer is its id, which is not 0.
-pub(crate) fn define(kind: Kind, name: &str) -> Result<u32, Failed> {
+pub(crate) fn define(kind: MetricType, name: &str) -> Result<u32, Failed> {
     let mut id = 0;
     // SAFETY: a slice, and the host writes four bytes to a live `u32`.
     done(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;

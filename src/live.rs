@@ -7,7 +7,6 @@ use headgate_contract as contract;
 use headgate_routing::{Keyring, RoutingTable, compile};
 
 use crate::counters::{self, Board};
-use crate::host::{self, Level};
 use crate::plan;
 
 /// A configuration in force, and what the filter knows beside it. Requests that it decided keep it to their end.
@@ -36,19 +35,13 @@ impl Live {
         let reasons = problems.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         match contract::envelope(bytes) {
             Ok(envelope) if envelope.kill_switch => {
-                host::log(
-                    Level::Warn,
-                    &format!(
-                        "headgate: revision {}: only its kill switch was understood: {reasons}",
-                        envelope.revision
-                    ),
-                );
+                log::warn!("headgate: revision {}: only its kill switch was understood: {reasons}", envelope.revision);
                 let target = contract::salvage_target(bytes).unwrap_or_else(|| "default".to_owned());
                 let table = RoutingTable::killed(envelope.revision, contract::salvage_headers(bytes));
                 Some(Self::new(table, target, 0))
             }
             _ => {
-                host::log(Level::Error, &format!("headgate: configuration refused, the former one stays: {reasons}"));
+                log::error!("headgate: configuration refused, the former one stays: {reasons}");
                 counters::count("headgate_refused_configurations", &[]);
                 None
             }

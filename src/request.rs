@@ -6,9 +6,10 @@
 use std::rc::Rc;
 
 use headgate_routing::{Copy, Decision, Env, Event, HeaderOp, Outcome};
+use proxy_wasm::types::MapType;
 
 use crate::counters::{self, End, Series};
-use crate::host::{self, Map};
+use crate::host;
 use crate::live::Live;
 use crate::response;
 use crate::series;
@@ -40,7 +41,7 @@ impl Stream {
     }
 
     /// The request's headers are there, `count` of them; it `ends` with them, or has a body.
-    pub(crate) fn on_request_headers(&mut self, count: usize, ends: bool) {
+    pub(crate) fn decide(&mut self, count: usize, ends: bool) {
         let live = &*self.live;
         let view = Request::new(live.prefers_map, count, ends);
         let env = Env { now: &host::now, random: &random, keyring: &live.keyring, trace: None };
@@ -74,13 +75,14 @@ impl Stream {
     }
 
     /// The response's headers are there: the version's, or Envoy's own.
-    pub(crate) fn on_response_headers(&mut self) {
+    pub(crate) fn answered(&mut self) {
         let Some(decided) = &mut self.decided else { return };
         decided.headers = Some(decided.elapsed());
-        decided.status = host::header(Map::Response, ":status").and_then(|status| number(&status)).unwrap_or(0);
+        decided.status =
+            host::header(MapType::HttpResponseHeaders, ":status").and_then(|status| number(&status)).unwrap_or(0);
         let Decision { route, variant, .. } = decided.decision;
         if let Some((name, value)) = self.live.table.response_header(route, variant) {
-            failed(host::set_header(Map::Response, name, value.as_bytes()).is_err(), "response_header");
+            failed(host::set_header(MapType::HttpResponseHeaders, name, value.as_bytes()).is_err(), "response_header");
         }
         if let Some(cookie) = decided.decision.cookie.take() {
             response::issue(&cookie);
@@ -88,7 +90,7 @@ impl Stream {
     }
 
     /// The stream is over, answered or not.
-    pub(crate) fn on_log(&self) {
+    pub(crate) fn ended(&self) {
         let Some(decided) = &self.decided else { return };
         let Some(series) = self.live.board.series(&self.live.table, &decided.decision) else { return };
         let latency = decided.elapsed();
@@ -128,9 +130,9 @@ fn apply(outcome: &Outcome<'_>) {
     }
     for op in &outcome.headers {
         let result = match op {
-            HeaderOp::Remove(name) => host::remove_header(Map::Request, name),
-            HeaderOp::Set(name, value) => host::set_header(Map::Request, name, value.as_bytes()),
-            HeaderOp::SetBytes(name, value) => host::set_header(Map::Request, name, value),
+            HeaderOp::Remove(name) => host::remove_header(MapType::HttpRequestHeaders, name),
+            HeaderOp::Set(name, value) => host::set_header(MapType::HttpRequestHeaders, name, value.as_bytes()),
+            HeaderOp::SetBytes(name, value) => host::set_header(MapType::HttpRequestHeaders, name, value),
         };
         failed(result.is_err(), "request_header");
     }

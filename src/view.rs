@@ -4,9 +4,10 @@ use core::cell::{Cell, OnceCell};
 use std::borrow::Cow;
 
 use headgate_routing::View;
+use proxy_wasm::types::MapType;
 
 use crate::headers::HeaderMap;
-use crate::host::{self, Map};
+use crate::host;
 use crate::plan::{MANY, SINGLE_READS};
 
 /// The headers of the request that is being decided, read one by one or as a whole, whichever costs less.
@@ -39,11 +40,13 @@ impl View for Request {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         match self.singles.get() {
             0 => {
-                let whole = self.whole.get_or_init(|| HeaderMap::new(host::headers(Map::Request).unwrap_or_default()));
+                let whole = self
+                    .whole
+                    .get_or_init(|| HeaderMap::new(host::headers(MapType::HttpRequestHeaders).unwrap_or_default()));
                 whole.first(name).map(Cow::Borrowed)
             }
             left => {
-                let value = host::header(Map::Request, name)?;
+                let value = host::header(MapType::HttpRequestHeaders, name)?;
                 self.singles.set(left - 1);
                 Some(Cow::Owned(value))
             }

@@ -1,12 +1,11 @@
 //! Takes out of a compiled filter what no proxy needs.
 //!
 //! Envoy enters the VM for every callback that a module exports, used or not, and each entry is time of every request.
-//! So only the callbacks named here stay exported, whatever a dependency adds. The section of function names, which
-//! only makes panics readable, goes too: it is an eighth of the file. Functions are left where they are; what nothing
-//! can reach was left out by the linker already.
+//! The SDK exports all of the ABI; only the callbacks named here stay exported. What then nothing can reach goes with
+//! them, functions and imports, which the linker had to keep for the exports' sake. The section of function names,
+//! which only makes panics readable, goes too.
 
-use wasm_encoder::{ExportKind, ExportSection, Module, RawSection, SectionId};
-use wasmparser::{ExternalKind, Parser, Payload};
+use walrus::{ModuleConfig, passes};
 
 /// The exports of a filter: its memory, the C library's start, the allocator that the host answers through, and the
 /// callbacks of the proxy-wasm ABI that do something.
@@ -25,52 +24,40 @@ pub(crate) const EXPORTS: [&str; 12] = [
     "proxy_on_delete",
 ];
 
-/// The same module with no exports but [`EXPORTS`] and no custom sections.
+/// The same module with no exports but [`EXPORTS`], nothing that cannot be reached from them, and no custom sections.
 ///
 /// # Errors
 /// When the bytes are no module, or one of [`EXPORTS`] is missing.
 pub(crate) fn prune(wasm: &[u8]) -> Result<Vec<u8>, String> {
-    let mut module = Module::new();
-    let mut missing: Vec<&str> = EXPORTS.to_vec();
-    for payload in Parser::new(0).parse_all(wasm) {
-        let payload = payload.map_err(|e| e.to_string())?;
-        if let Payload::ExportSection(exports) = &payload {
-            let mut kept = ExportSection::new();
-            for export in exports.clone() {
-                let export = export.map_err(|e| e.to_string())?;
-                if EXPORTS.contains(&export.name) {
-                    missing.retain(|name| *name != export.name);
-                    kept.export(export.name, kind(export.kind)?, export.index);
-                }
-            }
-            module.section(&kept);
-        } else if let Some((id, range)) = payload.as_section()
-            && id != SectionId::Custom as u8
-        {
-            let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-            let data = range.and_then(|(start, end)| wasm.get(start..end)).ok_or("a section beyond the file")?;
-            module.section(&RawSection { id, data });
-        }
+    let mut config = ModuleConfig::new();
+    config.generate_name_section(false).generate_producers_section(false);
+    let mut module = config.parse(wasm).map_err(|e| format!("{e:#}"))?;
+    let exported = |name: &str| module.exports.iter().any(|export| export.name == name);
+    let missing: Vec<&str> = EXPORTS.into_iter().filter(|name| !exported(name)).collect();
+    if !missing.is_empty() {
+        return Err(format!("the module does not export {}: is it the filter?", missing.join(", ")));
     }
-    if missing.is_empty() {
-        Ok(module.finish())
-    } else {
-        Err(format!("the module does not export {}: is it the filter?", missing.join(", ")))
+    let unused: Vec<_> =
+        module.exports.iter().filter(|e| !EXPORTS.contains(&e.name.as_str())).map(|e| e.id()).collect();
+    for export in unused {
+        module.exports.delete(export);
     }
-}
-
-fn kind(kind: ExternalKind) -> Result<ExportKind, String> {
-    match kind {
-        ExternalKind::Func => Ok(ExportKind::Func),
-        ExternalKind::Memory => Ok(ExportKind::Memory),
-        other => Err(format!("exports a {other:?} by the name of a function")),
+    let customs: Vec<_> = module.customs.iter().map(|(id, _)| id).collect();
+    for custom in customs {
+        module.customs.delete(custom);
     }
+    passes::gc::run(&mut module);
+    Ok(module.emit_wasm())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasm_encoder::{CodeSection, CustomSection, Function, FunctionSection, MemorySection, MemoryType, TypeSection};
+    use wasm_encoder::{
+        CodeSection, CustomSection, ExportKind, ExportSection, Function, FunctionSection, MemorySection, MemoryType,
+        Module, TypeSection,
+    };
+    use wasmparser::{Parser, Payload};
 
     fn module(exports: &[&str]) -> Vec<u8> {
         let mut module = Module::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wasmi::{AsContext, AsContextMut, Caller, Extern, Linker, Memory};
+use wasmi::{AsContext, AsContextMut, Caller, Extern, ExternType, Linker, Memory, Module};
 
 use crate::{Header, Result};
 
@@ -139,8 +139,40 @@ fn serialize(headers: &[Header]) -> Vec<u8> {
     out
 }
 
-/// Every function that the filter may import. One that is missing here fails the filter's start.
-pub(crate) fn link(linker: &mut Linker<Host>) -> Result<()> {
+/// What the SDK's traits name in methods that the filter never calls. Their tables of methods keep them imported.
+pub const NEVER_CALLED: [&str; 19] = [
+    "proxy_close_stream",
+    "proxy_continue_stream",
+    "proxy_dequeue_shared_queue",
+    "proxy_done",
+    "proxy_enqueue_shared_queue",
+    "proxy_get_shared_data",
+    "proxy_get_status",
+    "proxy_grpc_call",
+    "proxy_grpc_cancel",
+    "proxy_grpc_close",
+    "proxy_grpc_send",
+    "proxy_grpc_stream",
+    "proxy_http_call",
+    "proxy_register_shared_queue",
+    "proxy_resolve_shared_queue",
+    "proxy_send_local_response",
+    "proxy_set_buffer_bytes",
+    "proxy_set_header_map_pairs",
+    "proxy_set_shared_data",
+];
+
+/// Every function that the filter may import. One that is missing here fails the filter's start; calling one of
+/// [`NEVER_CALLED`] fails the entry that did.
+pub(crate) fn link(linker: &mut Linker<Host>, module: &Module) -> Result<()> {
+    for import in module.imports().filter(|i| i.module() == "env" && NEVER_CALLED.contains(&i.name())) {
+        if let ExternType::Func(kind) = import.ty() {
+            let name = import.name().to_owned();
+            linker.func_new("env", import.name(), kind.clone(), move |_, _, _| {
+                Err(wasmi::Error::new(format!("the filter called {name}")))
+            })?;
+        }
+    }
     headers(linker)?;
     metrics(linker)?;
     wasi(linker)?;

@@ -10,7 +10,7 @@
 mod host;
 mod proxy;
 
-pub use host::{Fault, Host};
+pub use host::{Fault, Host, NEVER_CALLED};
 pub use proxy::{Answer, Proxy, Seen};
 
 /// A header's name and value.

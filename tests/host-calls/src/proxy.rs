@@ -69,7 +69,7 @@ impl Proxy {
         let module = Module::new(&engine, bytes)?;
         let mut store = Store::new(&engine, Host::new());
         let mut linker = Linker::new(&engine);
-        link(&mut linker)?;
+        link(&mut linker, &module)?;
         let instance = linker.instantiate_and_start(&mut store, &module)?;
         let mut proxy = Self { store, instance, next: ROOT + 1 };
         proxy.enter::<(), ()>("_initialize", ())?;
