@@ -38,7 +38,9 @@ impl Report {
     /// An empty one, for this machine.
     pub(crate) fn new(quick: bool) -> Result<Self> {
         let version = Command::new(envoy_binary()?).arg("--version").output().context("envoy --version")?;
-        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+        let version = String::from_utf8_lossy(&version.stdout);
+        // `PATH  version: COMMIT/1.40.0/…`: where it lies is nobody's business.
+        let version = version.rsplit("version:").next().unwrap_or_default().trim().to_owned();
         let size = std::fs::metadata(wasm()?)?.len();
         Ok(Self { quick, machine: machine(), envoy: version, size, cpu: None, pushes: None, memory: None })
     }
