@@ -158,3 +158,23 @@ async fn with_filter_state_no_header_of_a_client_chooses_the_version() -> Result
     }
     Ok(())
 }
+
+/// A header that is removed makes Envoy choose the route anew, so the filter does not ask for that once more: the
+/// filter state that it set before still chooses.
+#[tokio::test(flavor = "multi_thread")]
+async fn filter_state_chooses_the_version_of_a_request_with_a_forged_header() -> Result<()> {
+    let versions = Versions::start().await?;
+    let mut both = config(1, route(0, 1));
+    both["tokens"] = json!({"audience": "model", "keys": [{"id": "k1", "env": "HEADGATE_KEY_K1"}]});
+    let envoy = versions.envoy()?.configuration(&both).start().await?;
+    let mut client = envoy.http1().await?;
+    for forged in [&[][..], &[("x-headgate-token", "stable")], &[("x_headgate_token", "stable")]] {
+        let headers: Vec<(&str, &str)> = forged.iter().copied().chain([("x-user-id", "alice")]).collect();
+        assert_eq!(client.get("/", &headers).await?.upstream(), "canary", "{forged:?}");
+        let seen = versions.canary.last()?;
+        assert!(!seen.headers.keys().any(|name| name.as_str().contains("headgate")), "{:?}", seen.headers);
+    }
+    assert_eq!((versions.stable.count(), versions.canary.count()), (0, 3));
+    assert_eq!(envoy.metrics().await?.by("headgate_forged_headers", "header", &[])["x_headgate_token"], 1);
+    Ok(())
+}
