@@ -87,7 +87,7 @@ pub(crate) fn show(result: Result<Answer, Failure>, json: bool) -> ExitCode {
             let mut err = anstream::stderr();
             let _closed = writeln!(err, "{} {}", coloured("error:", AnsiColor::Red), failure.message);
             for finding in &failure.findings {
-                let _closed = writeln!(err, "  {finding}");
+                let _closed = writeln!(err, "  {}", finding.shown().replace('\n', "\n  "));
             }
             failure.exit
         }

@@ -22,6 +22,8 @@ pub(crate) struct Document {
     pub(crate) file: String,
     pub(crate) value: Value,
     places: HashMap<String, (u64, u64)>,
+    /// The text, for showing a line of it; empty where no place is known.
+    text: String,
 }
 
 impl Document {
@@ -37,12 +39,13 @@ impl Document {
     pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Failure> {
         let refused = |line: Option<u64>, column: Option<u64>, reason: String| {
             let file = file.to_owned();
-            Failure::refused(&file.clone(), vec![Finding { file, path: String::new(), line, column, reason }])
+            let (path, snippet) = (String::new(), line.and_then(|line| line_of(text, line)));
+            Failure::refused(&file.clone(), vec![Finding { file, path, line, column, reason, fix: None, snippet }])
         };
         if text.trim_start().starts_with('{')
             && let Ok(value) = serde_json::from_str(text)
         {
-            return Ok(Self { file: file.to_owned(), value, places: HashMap::new() });
+            return Ok(Self { file: file.to_owned(), value, places: HashMap::new(), text: String::new() });
         }
         // Braces that are not JSON may still be YAML's flow style; if not, its parser knows the line.
         let options = serde_saphyr::options! { budget: None };
@@ -53,7 +56,7 @@ impl Document {
         })?;
         let mut places = HashMap::new();
         let value = node.value.into_value("", &mut places);
-        Ok(Self { file: file.to_owned(), value, places })
+        Ok(Self { file: file.to_owned(), value, places, text: text.to_owned() })
     }
 
     /// The place of a JSON path, or of the nearest value around it.
@@ -75,10 +78,17 @@ impl Document {
             file: self.file.clone(),
             line: place.map(|p| p.0),
             column: place.map(|p| p.1),
+            snippet: place.and_then(|p| line_of(&self.text, p.0)),
             path,
             reason: reason.into(),
+            fix: None,
         }
     }
+}
+
+/// A line of a text, from 1.
+fn line_of(text: &str, line: u64) -> Option<String> {
+    text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?).map(str::to_owned)
 }
 
 fn first_line(text: &str) -> &str {

@@ -80,11 +80,13 @@ fn validate_tells_every_problem_of_every_file_with_line_and_way_out() {
     );
     assert!(ran.err.contains("a.yaml:4:72 routes[0].variants[1].weight: must be a whole number"), "{}", ran.err);
     assert!(ran.err.contains("b.yaml:3:5 routes[0].stable:"), "{}", ran.err);
+    assert!(ran.err.contains("    3 |     stabel: stable\n      |     ^"), "{}", ran.err);
     assert!(!ran.err.contains('\u{1b}'), "no colour where there is no terminal");
     let ran = headgate(&["--json", "validate", &a, &b]);
     let json = ran.json();
     assert_eq!((ran.code, &json["ok"], &json["exit"]), (3, &json!(false), &json!("refused")));
     assert_eq!((&json["problems"][0]["line"], &json["problems"][0]["column"]), (&json!(2), &json!(5)));
+    assert_eq!(json["problems"][0]["snippet"], "  - name: shop");
     let ran = headgate(&["validate", "/nowhere.yaml"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("/nowhere.yaml"), "{}", ran.err);
