@@ -1,8 +1,10 @@
 //! A whole header map as the ABI serializes it, read in place.
 //!
 //! Layout (little-endian): `u32` number of pairs; for each pair `u32` length of the name, `u32` length of the value;
-//! then for each pair the name, NUL, the value, NUL. What does not fit the layout ends the map; nothing panics. It does
-//! not join values of one name.
+//! then for each pair the name, NUL, the value, NUL. What does not fit the layout ends the map; nothing panics. It joins
+//! values of one name for `cookie` alone.
+
+use std::borrow::Cow;
 
 /// The bytes of a header map.
 #[derive(Debug, Default)]
@@ -27,6 +29,19 @@ impl HeaderMap {
     /// First value of a header; `name` is in lower case, as the map's names are.
     pub(crate) fn first(&self, name: &str) -> Option<&[u8]> {
         self.pairs().find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// The `cookie` header; several lines of it are joined by `; ` (RFC 9113, section 8.2.3).
+    pub(crate) fn cookies(&self) -> Option<Cow<'_, [u8]>> {
+        let mut lines = self.pairs().filter(|(name, _)| *name == b"cookie").map(|(_, value)| value);
+        let first = lines.next()?;
+        let Some(second) = lines.next() else { return Some(Cow::Borrowed(first)) };
+        let mut all = first.to_vec();
+        for line in std::iter::once(second).chain(lines) {
+            all.extend_from_slice(b"; ");
+            all.extend_from_slice(line);
+        }
+        Some(Cow::Owned(all))
     }
 }
 
@@ -81,6 +96,18 @@ mod tests {
         assert_eq!(map.pairs().collect::<Vec<_>>(), pairs);
         assert_eq!(map.first("x"), Some(&b""[..]));
         assert_eq!(map.first("y"), None);
+    }
+
+    #[test]
+    fn lines_of_cookies_are_joined() {
+        let cookies = |lines: &[&[u8]]| {
+            let mut pairs: Vec<(&[u8], &[u8])> = vec![(b":path", b"/"), (b"x-cookie", b"n")];
+            pairs.extend(lines.iter().map(|line| (&b"cookie"[..], *line)));
+            HeaderMap::new(serialize(&pairs)).cookies().map(Cow::into_owned)
+        };
+        assert_eq!(cookies(&[]), None);
+        assert_eq!(cookies(&[b"a=1, b; c"]).as_deref(), Some(&b"a=1, b; c"[..]));
+        assert_eq!(cookies(&[b"a=1", b"", b"b=2,\xff"]).as_deref(), Some(&b"a=1; ; b=2,\xff"[..]));
     }
 
     #[test]

@@ -34,17 +34,25 @@ impl Request {
         self.header("te").is_some()
             && self.header("content-type").is_some_and(|kind| kind.starts_with(b"application/grpc"))
     }
+
+    fn whole(&self) -> &HeaderMap {
+        self.whole.get_or_init(|| HeaderMap::new(host::headers(MapType::HttpRequestHeaders).unwrap_or_default()))
+    }
+
+    /// All cookies, by one call. As a property Envoy joins the header's lines by a comma, which a cookie's value may have
+    /// too: only then is the map read, to tell the one from the other.
+    fn cookies(&self) -> Option<Cow<'_, [u8]>> {
+        let joined = host::property("request\0headers\0cookie")?;
+        if joined.contains(&b',') { self.whole().cookies() } else { Some(Cow::Owned(joined)) }
+    }
 }
 
 impl View for Request {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         match self.singles.get() {
-            0 => {
-                let whole = self
-                    .whole
-                    .get_or_init(|| HeaderMap::new(host::headers(MapType::HttpRequestHeaders).unwrap_or_default()));
-                whole.first(name).map(Cow::Borrowed)
-            }
+            0 if name == "cookie" => self.whole().cookies(),
+            0 => self.whole().first(name).map(Cow::Borrowed),
+            _ if name == "cookie" => self.cookies(),
             left => {
                 let value = host::header(MapType::HttpRequestHeaders, name)?;
                 self.singles.set(left - 1);

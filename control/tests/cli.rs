@@ -108,6 +108,9 @@ fn explain_tells_the_variant_the_rules_and_the_changes_of_headers() {
     assert_eq!((&json["variant"], &json["reason"]), (&json!("stable"), &json!("override")));
     let json = headgate(&["explain", "-f", &file, "--cookie", "sid=abc", "--json"]).json();
     assert_eq!((&json["reason"], &json["assigned"]), (&json!("hash"), &json!("hash")));
+    let lines = ["explain", "-f", &file, "-H", "cookie: a=b", "-H", "Cookie: sid=abc", "--json"];
+    assert_eq!(headgate(&lines).json()["variant"], json["variant"]);
+    assert_eq!(headgate(&lines).json()["reason"], json!("hash"));
     let json = headgate(&[
         "explain",
         "-f",

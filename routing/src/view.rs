@@ -7,8 +7,8 @@ use crate::Keyring;
 /// A request as a decision sees it. Every call may cost a host call, so `decide` asks for nothing that the request's
 /// route does not use, and for nothing twice.
 pub trait View {
-    /// First value of a header, pseudo-headers (`:path`, `:authority`, `:method`) included. `name` is lower case. A request with
-    /// several `cookie` headers is seen by its first one alone, unless the view joins them by `; `.
+    /// First value of a header, pseudo-headers (`:path`, `:authority`, `:method`) included; of `cookie` all values, joined
+    /// by `; `. `name` is lower case.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
     /// A property of Envoy's (the `metadata` of `jwt_authn`, `source.address`), as bytes.

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod bootstraps;
+mod cookies;
 mod counting;
 mod decision;
 mod fixture;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use headgate_routing::{Copy, Env, HeaderOp, Keyring, Trace, View};
 use serde_json::json;
@@ -129,8 +130,19 @@ impl Request {
         for line in &args.headers {
             let (name, value) =
                 line.split_once(':').ok_or_else(|| format!("`{line}` is no header: write 'name: value'"))?;
-            // As in a decision, the first value counts.
-            headers.entry(name.trim().to_ascii_lowercase()).or_insert_with(|| value.trim().to_owned());
+            let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+            // As in a decision, the first value counts; of cookies all do.
+            match headers.entry(name) {
+                Entry::Vacant(entry) => {
+                    entry.insert(value.to_owned());
+                }
+                Entry::Occupied(mut entry) if entry.key() == "cookie" => {
+                    let all = entry.get_mut();
+                    all.push_str("; ");
+                    all.push_str(value);
+                }
+                Entry::Occupied(_) => {}
+            }
         }
         if let Some(bad) = args.cookies.iter().find(|c| !c.contains('=')) {
             return Err(format!("`{bad}` is no cookie: write 'name=value'"));

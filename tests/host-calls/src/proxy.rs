@@ -108,6 +108,11 @@ impl Proxy {
         host.state.clear();
         host.maps = BTreeMap::from([(REQUEST, headers.to_vec())]);
         host.properties.clone_from(&answer.properties);
+        let cookies: Vec<&[u8]> = headers.iter().filter(|(name, _)| name == b"cookie").map(|(_, v)| &v[..]).collect();
+        if !cookies.is_empty() {
+            // As Envoy joins them.
+            host.properties.insert(b"request\0headers\0cookie".to_vec(), cookies.join(&b','));
+        }
         let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
         self.enter::<_, ()>("proxy_on_context_create", (id, ROOT))?;
         self.enter::<_, u32>("proxy_on_request_headers", (id, count, 1))?;

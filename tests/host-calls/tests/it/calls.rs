@@ -75,6 +75,24 @@ fn told_by_filter_state() {
     );
 }
 
+/// A route whose key is a cookie: one line costs one call, several cost the map.
+#[test]
+fn with_a_cookie_in_one_line_or_in_several() {
+    let by_cookie = || with(|route| route["key"] = json!({"sources": [{"cookie": "sid"}]}));
+    check(
+        &mut by_cookie(),
+        &[("cookie", "a=b; sid=alice")],
+        &ok(),
+        "clock_time_get*3 get_header_map_value*5 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+    check(
+        &mut by_cookie(),
+        &[("cookie", "a=b"), ("cookie", "sid=alice")],
+        &ok(),
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*5 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_log*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+}
+
 /// Many reads are one read of the whole map.
 #[test]
 fn matched_by_host_and_path() {
