@@ -15,8 +15,10 @@ use crate::response;
 use crate::series;
 use crate::view::Request;
 
-/// Above this latency, in microseconds, an answered request's flags are read too: it may have timed out in its body.
+/// From this latency on, in microseconds, an answered request's flags are read too: it may have timed out in its body.
 const SLOW: u64 = 100_000;
+/// Likewise from this time on between its headers and its end, in microseconds: most bodies come with their headers.
+const SLOW_BODY: u64 = 1_000;
 
 /// A request on its way.
 pub(crate) struct Stream {
@@ -96,7 +98,9 @@ impl Stream {
         let latency = decided.elapsed();
         let grpc = decided.grpc.then(|| series::grpc(host::property_number("response\0grpc_status")));
         let status = decided.status;
-        let suspicious = status == 504 || status < 100 || latency >= SLOW || matches!(grpc, Some(4 | 14 | 17));
+        let late =
+            latency >= SLOW || decided.headers.is_some_and(|headers| latency.saturating_sub(headers) >= SLOW_BODY);
+        let suspicious = late || status == 504 || status < 100 || matches!(grpc, Some(4 | 14 | 17));
         let timed_out = suspicious
             && host::property_number("response\0flags").is_some_and(|flags| series::timed_out(flags, status));
         let end = End { class: series::class(status), grpc, timed_out, latency, headers: decided.headers };

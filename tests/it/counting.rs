@@ -76,6 +76,23 @@ async fn a_version_that_does_not_answer_in_time_is_counted_as_timed_out() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_stops_within_its_answer_is_counted_as_timed_out() -> Result<()> {
+    let versions = Versions::start().await?;
+    let mut bootstrap = Bootstrap::filter_state()?;
+    bootstrap.route("canary")?["route"]["timeout"] = json!("0.03s");
+    let envoy = versions.behind(bootstrap).configuration(&config(1, route(0, 1))).start().await?;
+    for _ in 0..3 {
+        let mut client = envoy.http1().await?;
+        // Headers and one event come at once, and then nothing until Envoy gives the version up.
+        assert!(client.get("/sse", &[("x-user-id", "alice")]).await.is_err());
+    }
+    let metrics = finished(&envoy, 3).await?;
+    assert_eq!(metrics.sum("headgate_responses", &[("variant", "canary"), ("class", "2xx")]), 3);
+    assert_eq!(metrics.sum("headgate_timeouts", &[("variant", "canary"), ("assigned", "hash")]), 3);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn latencies_are_recorded_in_microseconds_with_buckets_at_most_a_fifth_apart() -> Result<()> {
     let versions = Versions::start().await?;
     let envoy = versions.envoy()?.configuration(&config(1, route(0, 1))).start().await?;
