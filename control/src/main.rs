@@ -6,19 +6,36 @@
 
 mod answer;
 mod cli;
+#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod clock;
 mod document;
 mod exit;
 mod finding;
+#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod links;
 mod merge;
+#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod notify;
+#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod owner;
 mod plugin;
+#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod providers;
 mod proxy;
 mod publisher;
 mod render;
+#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod server;
 mod stats;
+#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+#[allow(unused_imports, reason = "as above")]
+mod store;
 mod structure;
 mod target;
 mod verbs;
 mod verify;
+#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod web;
 mod weights;
 
 use clap::Parser as _;
