@@ -1,0 +1,223 @@
+//! Many events: how far the canary's total is above what the baseline's would allow, and how sure that is, from between
+//! the buckets of users.
+//!
+//! `S = sum over strata of (X - a * n/m * Y) - f * n`: the canary's total less what it would be at `a` times the baseline's
+//! mean plus `f` (`X`, `n` total and units of the canary, `Y`, `m` of the baseline). Every stratum is compared within itself
+//! and weighs as the canary's traffic does.
+//!
+//! Variance: the delete-one-bucket jackknife of each ratio (Efron and Stein 1981, Annals of Statistics 9, eq. 1.5; it is the
+//! cluster-robust CR3 of Cameron and Miller 2015, section VI.B, for a ratio), which a dominating bucket makes larger, not
+//! smaller. Degrees of freedom: Satterthwaite 1946 over arms and strata, each arm with `(sum n_i^2)^2 / sum n_i^4 - 1`, so buckets
+//! of equal size give their number less one and one heavy bucket few. For a rate the variance is never taken below the
+//! binomial one under the hypothesis: users cannot be more alike than by chance, and identical buckets prove nothing.
+
+use super::cell::{Arm, Stratum};
+use super::counts::Clustering;
+use super::evalue::crossing;
+use super::normal;
+use super::reason::Reason;
+
+/// Fewest buckets with units that a variance is estimated from.
+pub(super) const FEWEST_BUCKETS: f64 = 8.0;
+
+/// One arm of one stratum, reduced to what the contrast needs.
+#[derive(Clone, Copy, Debug)]
+struct Side {
+    units: f64,
+    total: f64,
+    /// Jackknife variance of the total about its own mean.
+    variance: f64,
+    df: f64,
+    /// Is it a variance at all: from enough buckets?
+    buckets: f64,
+}
+
+impl Side {
+    fn of(arm: &Arm, clustering: Clustering) -> Side {
+        let (units, total) = (arm.units(), arm.total());
+        if clustering == Clustering::Independent {
+            return Side { units, total, variance: 0.0, df: f64::INFINITY, buckets: f64::INFINITY };
+        }
+        let buckets = arm.occupied() as f64;
+        let mean = if units > 0.0 { total / units } else { 0.0 };
+        let (mut sum, mut squares, mut second, mut fourth) = (0.0, 0.0, 0.0, 0.0);
+        for cell in arm.cells.iter().filter(|cell| cell.units > 0.0 && cell.units < units) {
+            let share = cell.units / units;
+            let residual = (cell.total - mean * cell.units) / (1.0 - share);
+            sum += residual;
+            squares += residual * residual;
+            second += share * share;
+            fourth += share.powi(4);
+        }
+        let variance =
+            if buckets > 1.0 { (buckets - 1.0) / buckets * (squares - sum * sum / buckets).max(0.0) } else { 0.0 };
+        let df = if fourth > 0.0 { (second * second / fourth - 1.0).max(1.0) } else { 1.0 };
+        Side { units, total, variance, df, buckets }
+    }
+
+    fn mean(&self) -> f64 {
+        self.total / self.units
+    }
+}
+
+/// Strata reduced to what every question about them needs.
+#[derive(Clone, Debug)]
+pub(super) struct Contrast {
+    pairs: Vec<(Side, Option<Side>)>,
+    rate: bool,
+    pub(super) units: f64,
+    pub(super) baseline_units: f64,
+    pub(super) total: f64,
+    pub(super) baseline_total: f64,
+    /// Expected total of the canary at the baseline's mean in each stratum.
+    pub(super) expected: f64,
+}
+
+/// What a contrast says about one hypothesis.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Score {
+    /// Excess of the canary's total over the hypothesis.
+    pub(super) excess: f64,
+    pub(super) variance: f64,
+    pub(super) df: f64,
+}
+
+impl Contrast {
+    /// `absolute`: no baseline is needed. `rate`: totals are counts of events.
+    pub(super) fn new(
+        strata: &[Stratum],
+        clustering: Clustering,
+        rate: bool,
+        absolute: bool,
+    ) -> Result<Contrast, Reason> {
+        let mut found = Contrast {
+            pairs: Vec::with_capacity(strata.len()),
+            rate,
+            units: 0.0,
+            baseline_units: 0.0,
+            total: 0.0,
+            baseline_total: 0.0,
+            expected: 0.0,
+        };
+        let mut canary_seen = false;
+        for stratum in strata {
+            stratum.canary.check(rate)?;
+            stratum.baseline.check(rate)?;
+            let canary = Side::of(&stratum.canary, clustering);
+            let baseline = Side::of(&stratum.baseline, clustering);
+            canary_seen |= canary.units > 0.0;
+            if canary.units <= 0.0 || (!absolute && baseline.units <= 0.0) {
+                continue;
+            }
+            found.units += canary.units;
+            found.total += canary.total;
+            if absolute {
+                found.pairs.push((canary, None));
+                continue;
+            }
+            found.baseline_units += baseline.units;
+            found.baseline_total += baseline.total;
+            found.expected += canary.units * baseline.mean();
+            found.pairs.push((canary, Some(baseline)));
+        }
+        match (found.units > 0.0, canary_seen) {
+            (true, _) => Ok(found),
+            (false, true) => Err(Reason::NoData("baseline")),
+            (false, false) => Err(Reason::NoData("canary")),
+        }
+    }
+
+    /// Why the buckets cannot give a variance, if so: fewer than 8 with units, in all strata together, in either arm.
+    pub(super) fn enough_buckets(&self) -> Result<(), Reason> {
+        let most = |pick: fn(&(Side, Option<Side>)) -> f64| self.pairs.iter().map(pick).fold(0.0, f64::max);
+        let canary = most(|(canary, _)| canary.buckets);
+        let baseline = most(|(_, baseline)| baseline.map_or(f64::INFINITY, |side| side.buckets));
+        let have = canary.min(baseline);
+        if have < FEWEST_BUCKETS {
+            return Err(Reason::TooFew { what: "buckets of users", have, need: FEWEST_BUCKETS });
+        }
+        Ok(())
+    }
+
+    /// Excess and variance against the hypothesis `mean of the canary = slope * mean of the baseline + offset`.
+    pub(super) fn score(&self, slope: f64, offset: f64) -> Score {
+        let (mut variance, mut spread) = (0.0, 0.0);
+        let mut add = |side_variance: f64, df: f64| {
+            variance += side_variance;
+            spread += side_variance * side_variance / df;
+        };
+        for (canary, baseline) in &self.pairs {
+            let expected = slope * baseline.map_or(0.0, |side| side.mean()) + offset;
+            let floor = if self.rate { binomial(canary.units, expected) } else { 0.0 };
+            add(canary.variance.max(floor), canary.df);
+            if let Some(side) = baseline {
+                let scale = (slope * canary.units / side.units).powi(2);
+                let floor = if self.rate { binomial(side.units, side.mean()) } else { 0.0 };
+                add(scale * side.variance.max(floor), side.df);
+            }
+        }
+        let df = if spread > 0.0 { variance * variance / spread } else { f64::INFINITY };
+        Score { excess: self.total - slope * self.expected - offset * self.units, variance, df }
+    }
+}
+
+/// Variance of a binomial count, with half an event added so that a rate of 0 or 1 does not give 0.
+fn binomial(units: f64, rate: f64) -> f64 {
+    let rate = (rate.clamp(0.0, 1.0) * units + 0.5) / (units + 1.0);
+    units * rate * (1.0 - rate)
+}
+
+/// Where the mixture is sharpest.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Clock {
+    /// At this variance of the excess, in squared events.
+    Variance(f64),
+    /// At this many units of the canary.
+    Units(f64),
+}
+
+/// The variance of the mixing distribution that makes the boundary lowest at `best`, for a one-sided `alpha`.
+///
+/// Howard, Ramdas, McAuliffe and Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic confidence sequences", Annals of
+/// Statistics 49, section 3.5 and eq. 3.6: `best / (-W(-a^2/e) - 1)` with `a = 2*alpha`, Lambert's lower branch approximated as
+/// `2 ln(1/a) + ln(1 + 2 ln(1/a))`.
+pub(super) fn sharpest(best: f64, alpha: f64) -> f64 {
+    let log = 2.0 * (1.0 / (2.0 * alpha).min(0.9)).ln();
+    best / (log + (1.0 + log).ln())
+}
+
+impl Score {
+    /// z of the excess, corrected for the degrees of freedom. 0 where the variance is 0 and so is the excess.
+    pub(super) fn z(&self) -> f64 {
+        if self.variance > 0.0 { normal::from_t(self.excess / self.variance.sqrt(), self.df) } else { 0.0 }
+    }
+
+    /// ln of the e-value of the one-sided normal mixture, against an excess of at most 0.
+    ///
+    /// Howard et al. 2021, Proposition 5 (one-sided normal mixture): `2 sqrt(k/(V+k)) exp(S^2 / (2(V+k))) Phi(S/sqrt(V+k))`,
+    /// with the mixing variance `k`. Estimated variance makes it asymptotic (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024,
+    /// "Time-uniform central limit theory and asymptotic confidence sequences", arXiv 2103.06476, Theorem 2.2); few buckets make
+    /// tails heavier, so V is first enlarged until the excess has the z of its t.
+    ///
+    /// Valid at every look also when users come back: increments of one user are then positively correlated, the excess at
+    /// two times is at least as correlated as for independent increments of the same variances, and a one-sided boundary
+    /// is crossed less often (Slepian's inequality, 1962).
+    pub(super) fn ln_e(&self, clock: Clock, alpha: f64, units: f64) -> f64 {
+        let z = self.z();
+        let ratio = match clock {
+            Clock::Variance(best) => {
+                let variance = if z > 0.0 { (self.excess / z).powi(2) } else { self.variance };
+                variance / sharpest(best, alpha)
+            }
+            Clock::Units(best) => units / sharpest(best, alpha),
+        };
+        let shrunk = z * (ratio / (1.0 + ratio)).sqrt();
+        std::f64::consts::LN_2 - 0.5 * ratio.ln_1p() + 0.5 * shrunk * shrunk + normal::ln_cdf(shrunk)
+    }
+}
+
+/// The largest offset `x` in `[low, high]` at which the e-value `ln_e(x)`, falling in x, still reaches `1/alpha`.
+pub(super) fn lower_bound(low: f64, high: f64, alpha: f64, ln_e: impl Fn(f64) -> f64) -> f64 {
+    let need = -alpha.ln();
+    crossing(low, high, |x| ln_e(x) - need)
+}

@@ -1,0 +1,32 @@
+//! The statistics of releases: is the new version worse, better, or as good, and may one stop looking?
+//!
+//! Users are divided, requests are counted, so nothing here takes a request for an independent observation. The unit is
+//! the replicate bucket of users ([`cell`]): a second hash of the key puts every user into one of 32, and variance
+//! comes from between them. Everything works on sufficient statistics that add up (counts, sums, squares, histograms).
+//!
+//! | question | module |
+//! |---|---|
+//! | Is the canary worse than the baseline, looked at as often as you like? | [`compare`] |
+//! | The same for a latency quantile | [`quantile`] |
+//! | Bounds on one rate or mean, looked at as often as you like | [`anytime`] |
+//! | What would a step notice? | [`detect`] |
+//!
+//! Data that cannot answer give a [`Reason`], never NaN and never a panic. What this does not do: no thresholds, no
+//! policy, no time. It says what numbers mean; `judge` says what follows from it.
+
+pub mod anytime;
+pub mod cell;
+pub mod compare;
+mod contrast;
+pub mod counts;
+pub mod design;
+pub mod detect;
+pub mod evalue;
+pub mod histogram;
+pub mod normal;
+pub mod quantile;
+mod reason;
+
+pub use cell::{Arm, Cell, Stratum};
+pub use compare::{Finding, Limit, Method, Worse};
+pub use reason::Reason;
