@@ -45,7 +45,6 @@ fn identical_versions_at_every_look() {
     let runs = 400;
     let seen: Vec<_> =
         cases.iter().zip(1..).map(|((name, habits), seed)| (*name, alarms(habits, &EQUAL, runs, 40, seed))).collect();
-    println!("{seen:?}");
     assert!(seen.iter().all(|(_, alarms)| *alarms <= at_most(ALPHA, runs)), "of {runs}: {seen:?}");
 }
 
@@ -90,7 +89,6 @@ fn identical_means_at_every_look() {
             alarms += usize::from(alarm);
             outside += usize::from(out);
         }
-        println!("{name}: {alarms} alarms, {outside} times outside of the bounds");
         assert!(alarms <= at_most(ALPHA, runs), "{name}: {alarms} of {runs}");
         assert!(outside <= at_most(2.0 * ALPHA, runs), "{name}: {outside} of {runs} outside");
     }

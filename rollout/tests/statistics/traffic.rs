@@ -71,7 +71,8 @@ pub(crate) fn users(habits: &Habits, random: &mut Random) -> Vec<User> {
     (0..habits.users)
         .map(|_| {
             let canary = random.uniform() < habits.share;
-            let rate = habits.rates[usize::from(canary)] / habits.unlucky;
+            let [of_baseline, of_canary] = habits.rates;
+            let rate = if canary { of_canary } else { of_baseline } / habits.unlucky;
             let heavy =
                 if habits.tail.is_finite() { random.uniform().powf(-1.0 / habits.tail).min(2000.0) } else { 1.0 };
             User {
