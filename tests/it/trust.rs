@@ -132,6 +132,31 @@ async fn a_forged_header_chooses_nothing_even_without_the_filter() -> Result<()>
     Ok(())
 }
 
+/// A backend that takes `_` for `-` must not be told another version than the filter's.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_spelling_with_underscores_of_a_routing_header_passes_the_bootstrap_for_headers() -> Result<()> {
+    let versions = Versions::start().await?;
+    for filtered in [true, false] {
+        let mut builder = versions.behind(Bootstrap::header()?).configuration(&guarded(1));
+        if !filtered {
+            builder = builder.wasm("/nowhere/headgate.wasm".as_ref()).without_waiting_for_filter();
+        }
+        let envoy = builder.start().await?;
+        for mut client in [envoy.http1().await?, envoy.http2().await?] {
+            for prefix in ["x-headgate-", "x_headgate_", "x_headgate-", "x-headgate_"] {
+                for forged in ["variant", "mirror"].map(|name| format!("{prefix}{name}")) {
+                    assert_eq!(client.get("/", &[(&forged, &format!("canary.{NONCE}"))]).await?.upstream(), "stable");
+                    let seen = versions.stable.last()?.headers;
+                    let headers = seen.keys().map(|name| name.as_str().replace('_', "-"));
+                    let left: Vec<_> = headers.filter(|name| name.starts_with("x-headgate")).collect();
+                    assert_eq!(left, if filtered { vec!["x-headgate-variant"] } else { vec![] }, "{forged}: {seen:?}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_of_similar_names_are_not_touched() -> Result<()> {
     let versions = Versions::start().await?;
