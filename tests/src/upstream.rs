@@ -6,7 +6,7 @@
 //! - `/ws` is a WebSocket that sends back what it receives;
 //! - requests with `content-type: application/grpc` get a message and the status of `x-grpc-status` in trailers; a path that
 //!   ends in `/Stream` gets back each message as it comes;
-//! - `/early` answers before it has read the body;
+//! - `/early` answers before it has read the body; `/later` reads the body when the test says so;
 //! - everything else is read to its end and answered 200 with the upstream's name.
 //!
 //! A request header `x-respond-<name>` becomes the response header `<name>`.
@@ -132,7 +132,7 @@ impl Upstream {
         last.ok_or_else(|| fault(format!("`{}` was sent nothing", self.shared.name)))
     }
 
-    /// Lets one `/hold` answer, or one `/sse` send its next event.
+    /// Lets one `/hold` answer, one `/sse` send its next event, or one `/later` read its body.
     pub fn release(&self) {
         self.shared.gate.add_permits(1);
     }
@@ -197,6 +197,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     }
     match path.as_str() {
         "/reset" => return Err(fault("as asked")),
+        "/later" => shared.pass().await,
         "/early" => {
             tokio::spawn(read(shared, index, request.into_body()));
             return Ok(response);
