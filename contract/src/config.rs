@@ -99,10 +99,12 @@ pub struct Decisions {
 #[serde(rename_all = "camelCase")]
 pub struct ClientAddress {
     /// How many proxies in front of this one append to `x-forwarded-for` and are trusted. 0 (default): the address of
-    /// the connection. N: the N-th entry of `x-forwarded-for` from the right, among those that were there before this
-    /// proxy appended its own. Better, and needed where the proxy in front connects over loopback: tell Envoy itself
+    /// the connection, as Envoy tells it. N: the N-th entry of `x-forwarded-for` from the right; the last one is left out of
+    /// the count when it is the connection's address, since then this proxy appended it (`use_remote_address: true`).
+    /// With fewer entries than N, or where the entry is no address: the connection's. Better tell Envoy itself
     /// (`use_remote_address: true` and `xff_num_trusted_hops`) and leave this 0, since the connection's address is then
-    /// already the client's. Never both. Example: `1`.
+    /// already the client's; never both. That is needed where the proxy in front connects over loopback: there Envoy
+    /// appends an address of its own instead of the connection's, which with N = 1 would be everybody's. Example: `1`.
     #[serde(default, deserialize_with = "whole")]
     pub trusted_hops: u32,
 }

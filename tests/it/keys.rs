@@ -127,6 +127,28 @@ async fn the_clients_address_is_taken_behind_the_trusted_hops_and_cut_to_its_net
     Ok(())
 }
 
+/// Over loopback Envoy appends an address of its own host instead of the connection's: the filter cannot tell it from a
+/// client's, so that everybody has the same one, which is what the contract's documentation says. (A host that has no
+/// other address than loopback appends that, which is the connection's.)
+#[tokio::test(flavor = "multi_thread")]
+async fn over_loopback_a_trusted_hop_is_taken_for_the_client_where_envoy_appends_its_own_address() -> Result<()> {
+    let versions = Versions::start().await?;
+    let mut behind_one = config(1, by(json!([{"clientAddress": {}}])));
+    behind_one["clientAddress"] = json!({"trustedHops": 1});
+    let envoy = versions.envoy()?.configuration(&behind_one).start().await?;
+    let mut client = envoy.http1().await?;
+    for said in list(|n| format!("203.0.113.{n}")) {
+        let upstream = client.get("/", &[("x-forwarded-for", &said)]).await?.upstream();
+        let served = if upstream == "stable" { &versions.stable } else { &versions.canary };
+        let seen = served.last()?;
+        let entries: Vec<&str> = seen.header("x-forwarded-for").unwrap_or_default().split(',').collect();
+        assert_eq!((entries.len(), entries[0]), (2, said.as_str()));
+        let taken = if entries[1] == "127.0.0.1" { entries[0] } else { entries[1] };
+        assert_eq!(upstream, split("model", &HALVES, taken), "{entries:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hops_that_envoy_itself_trusts_need_nothing_in_the_plugin_configuration() -> Result<()> {
     let versions = Versions::start().await?;
