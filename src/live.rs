@@ -49,7 +49,7 @@ impl Live {
     }
 
     fn compile(bytes: &[u8]) -> Result<Self, contract::Problems> {
-        let read = contract::read(bytes).map_err(|problem| contract::Problems(vec![problem]))?;
+        let read = contract::read(bytes)?;
         let unknown = read.unknown.len();
         let table = compile(read.config)?;
         let target = table.config().target.clone();

@@ -2,14 +2,15 @@
 //!
 //! Serde's derived reading is compiled once for each type and way of reading it and made up a fifth of the filter. Here
 //! a type only names its fields (`fields.rs`); all that is common is compiled once. A fault is noted and reading goes on
-//! with a default in its place: the caller looks at the notes before it looks at the value. A test holds the result equal
+//! with a default in its place, so that all faults are found: the caller looks at the notes before it looks at the value. A test holds the result equal
 //! to what Serde's reading of the same types gives.
 
 use core::cell::RefCell;
 use core::fmt;
 
-use crate::Problem;
+use crate::limits::PROBLEMS;
 use crate::node::Node;
+use crate::{Problem, Problems};
 
 /// A type that can be read from a value.
 pub(crate) trait FromNode {
@@ -24,21 +25,18 @@ pub(crate) trait FromObject {
 /// What was noted while reading.
 #[derive(Default)]
 pub(crate) struct Notes {
-    fault: RefCell<Option<Problem>>,
+    faults: RefCell<Problems>,
     unknown: RefCell<Vec<String>>,
 }
 
 /// Reads a type from a document, with the paths of fields that it does not know.
 ///
 /// # Errors
-/// The first thing found that is not as the type says.
-pub(crate) fn from_node<T: FromNode>(node: &Node) -> Result<(T, Vec<String>), Problem> {
+/// Everything that is not as the type says; of very many the first.
+pub(crate) fn from_node<T: FromNode>(node: &Node) -> Result<(T, Vec<String>), Problems> {
     let notes = Notes::default();
     let value = T::from_node(&At { node, path: Path::Root, notes: &notes });
-    match notes.fault.into_inner() {
-        None => Ok((value, notes.unknown.into_inner())),
-        Some(problem) => Err(problem),
-    }
+    notes.faults.into_inner().into_result((value, notes.unknown.into_inner()))
 }
 
 /// Where in the document.
@@ -68,12 +66,12 @@ pub(crate) struct At<'p> {
 }
 
 impl<'p> At<'p> {
-    /// Notes a fault; of several the first counts.
+    /// Notes a fault.
     #[inline(never)]
     pub(crate) fn fault(&self, reason: fmt::Arguments<'_>) {
-        let mut fault = self.notes.fault.borrow_mut();
-        if fault.is_none() {
-            *fault = Some(Problem::new(self.path.to_string(), reason.to_string()));
+        let mut faults = self.notes.faults.borrow_mut();
+        if faults.0.len() < PROBLEMS {
+            faults.0.push(Problem::new(self.path.to_string(), reason.to_string()));
         }
     }
 
@@ -149,7 +147,10 @@ impl Fields<'_> {
 
     #[inline(never)]
     fn missing(&self, name: &str) {
-        self.at.fault(format_args!("missing field `{name}`"));
+        // What is no object has been told already.
+        if matches!(self.at.node, Node::Object(_)) {
+            self.at.fault(format_args!("missing field `{name}`"));
+        }
     }
 
     /// A field that may be left out.

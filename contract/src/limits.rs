@@ -5,6 +5,8 @@ pub const CONFIG_BYTES: usize = 4 << 20;
 /// Bytes of one Kubernetes object that carries a configuration (etcd refuses requests above 1.5 MiB; the API server's
 /// annotations and managed fields need room).
 pub const KUBERNETES_BYTES: usize = 1 << 20;
+/// Values of a wrong type, or missing, that one reading lists.
+pub const PROBLEMS: usize = 100;
 /// Routes of one configuration.
 pub const ROUTES: usize = 2_000;
 /// Variants of one route.

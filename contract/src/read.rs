@@ -40,48 +40,45 @@ pub struct Read {
 ///
 /// # Errors
 /// When the bytes are too many, are not JSON, or lack a field of the envelope.
-pub fn envelope(bytes: &[u8]) -> Result<Envelope, Problem> {
+pub fn envelope(bytes: &[u8]) -> Result<Envelope, Problems> {
     from_node(&parse(bytes)?).map(|(envelope, _)| envelope)
 }
 
-fn parse(bytes: &[u8]) -> Result<Node, Problem> {
+fn parse(bytes: &[u8]) -> Result<Node, Problems> {
+    let whole = |reason| Problems(vec![Problem::new("", reason)]);
     if bytes.len() > CONFIG_BYTES {
-        return Err(Problem::new(
-            "",
-            format!("the configuration has {} bytes, at most {CONFIG_BYTES} are taken", bytes.len()),
-        ));
+        return Err(whole(format!("the configuration has {} bytes, at most {CONFIG_BYTES} are taken", bytes.len())));
     }
-    serde_json::from_slice(bytes).map_err(|e| Problem::new("", e.to_string()))
+    serde_json::from_slice(bytes).map_err(|e| whole(format!("the configuration is not JSON: {e}")))
 }
 
 /// Reads a configuration as a filter does: unknown fields are ignored and reported, unless `requires` names a feature
 /// that this build lacks.
 ///
 /// # Errors
-/// The first thing that is not as the types say, a contract that is newer, or a required feature that is missing.
-pub fn read(bytes: &[u8]) -> Result<Read, Problem> {
+/// A contract that is newer; else everything that is not as the types say, or every required feature that is missing.
+pub fn read(bytes: &[u8]) -> Result<Read, Problems> {
     let node = parse(bytes)?;
-    let (envelope, _) = from_node::<Envelope>(&node)?;
-    if envelope.contract != CONTRACT {
-        return Err(Problem::new(
-            "contract",
-            format!(
-                "this build speaks contract {CONTRACT}, not {}: use a headgate of the same release",
-                envelope.contract
-            ),
-        ));
+    let mut problems = Problems::default();
+    match from_node::<Envelope>(&node) {
+        Ok((Envelope { contract, .. }, _)) if contract != CONTRACT => {
+            let reason =
+                format!("this build speaks contract {CONTRACT}, not {contract}: use a headgate of the same release");
+            problems.push("contract", reason);
+            return Err(problems);
+        }
+        // What is wrong with the envelope is so with the whole, and told there with the rest.
+        _ => {}
     }
     let (config, mut unknown) = from_node::<PluginConfig>(&node)?;
     unknown.sort_unstable();
     for (i, feature) in config.requires.iter().enumerate() {
         if !FEATURES.contains(&feature.as_str()) {
-            return Err(Problem::new(
-                format!("requires[{i}]"),
-                format!("this build lacks the feature `{feature}`: it has {}", FEATURES.join(", ")),
-            ));
+            let reason = format!("this build lacks the feature `{feature}`: it has {}", FEATURES.join(", "));
+            problems.push(format!("requires[{i}]"), reason);
         }
     }
-    Ok(Read { config, unknown })
+    problems.into_result(Read { config, unknown })
 }
 
 /// Reads a configuration as `headgate` does: an unknown field is an error.
@@ -89,7 +86,7 @@ pub fn read(bytes: &[u8]) -> Result<Read, Problem> {
 /// # Errors
 /// As [`read`], and one problem for each unknown field.
 pub fn read_strict(bytes: &[u8]) -> Result<PluginConfig, Problems> {
-    let read = read(bytes).map_err(|problem| Problems(vec![problem]))?;
+    let read = read(bytes)?;
     let mut problems = Problems::default();
     for path in read.unknown {
         problems.push(path, "unknown field: remove it, or check its spelling against the schema");
@@ -140,8 +137,9 @@ mod tests {
         assert_eq!(read.config.routes[0].output.filter_state.as_deref(), Some("variant"));
         for bad in ["5.5", "-1", "9007199254740992", "1e300", "\"5\""] {
             let text = MINIMAL.replace("5.0,\"routes", &format!("{bad},\"routes"));
-            let problem = super::read(text.as_bytes()).unwrap_err();
-            assert_eq!(problem.path, "revision", "{bad}: {problem}");
+            let problems = super::read(text.as_bytes()).unwrap_err();
+            assert_eq!(problems.0.len(), 1, "{bad}: {problems}");
+            assert_eq!(problems.0[0].path, "revision", "{bad}: {problems}");
         }
     }
 
@@ -155,11 +153,29 @@ mod tests {
         assert_eq!(problems.0.len(), 2);
     }
 
+    fn told(text: &str) -> Vec<String> {
+        read(text.as_bytes()).unwrap_err().0.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn a_type_error_names_its_path() {
-        let problem = read(MINIMAL.replace("\"weight\":5}", "\"weight\":\"5\"}").as_bytes()).unwrap_err();
-        assert_eq!(problem.path, "routes[0].variants[1].weight");
-        assert_eq!(problem.reason, "the string \"5\", expected a whole number from 0 to 4294967295");
+    fn type_errors_are_all_told_with_their_paths() {
+        let wrong = MINIMAL.replace("\"weight\":5}", "\"weight\":\"5\"}").replace("\"stable\":\"a\"", "\"mirror\":7");
+        assert_eq!(
+            told(&wrong),
+            [
+                "routes[0].variants[1].weight: the string \"5\", expected a whole number from 0 to 4294967295",
+                "routes[0]: missing field `stable`",
+                "routes[0].mirror: the number 7, expected an object",
+            ]
+        );
+        assert_eq!(told("{\"contract\":1}"), ["missing field `revision`"]);
+        let many = format!("{{\"contract\":1,\"revision\":1,\"routes\":[{}0]}}", "0,".repeat(1_000));
+        assert_eq!(told(&many).len(), crate::limits::PROBLEMS);
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_with_its_place() {
+        assert_eq!(told("{\"contract\":1,}"), ["the configuration is not JSON: trailing comma at line 1 column 15"]);
     }
 
     #[test]
@@ -174,9 +190,7 @@ mod tests {
 
     #[test]
     fn a_missing_feature_is_refused() {
-        let problem =
-            read(MINIMAL.replace("\"routes\"", "\"requires\":[\"mirror\",\"teleport\"],\"routes\"").as_bytes())
-                .unwrap_err();
-        assert_eq!(problem.path, "requires[1]");
+        let text = MINIMAL.replace("\"routes\"", "\"requires\":[\"mirror\",\"teleport\"],\"routes\"");
+        assert_eq!(read(text.as_bytes()).unwrap_err().0[0].path, "requires[1]");
     }
 }

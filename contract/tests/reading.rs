@@ -75,9 +75,9 @@ fn same(document: &Value, expected: Option<PluginConfig>, place: &str) -> bool {
             assert_eq!(Some(read.config), expected, "{place}: {document:#}");
             true
         }
-        Err(problem) => {
-            assert_eq!(expected, None, "{problem}: {document:#}");
-            assert_eq!(problem.path, place, "{problem}");
+        Err(problems) => {
+            assert_eq!(expected, None, "{problems}: {document:#}");
+            assert!(problems.0.iter().all(|problem| problem.path == place), "{place}: {problems}");
             false
         }
     }
@@ -158,8 +158,8 @@ fn every_value_of_another_kind_is_taken_or_refused_alike_and_at_its_place() {
                 }
                 // Refused for the list or for what is in it.
                 None => {
-                    let problem = read(changed.to_string().as_bytes()).unwrap_err();
-                    assert!(problem.path.starts_with(&path), "{problem}");
+                    let problems = read(changed.to_string().as_bytes()).unwrap_err();
+                    assert!(problems.0.iter().all(|problem| problem.path.starts_with(&path)), "{problems}");
                     refused += 1;
                 }
             }
@@ -188,7 +188,8 @@ fn a_field_that_no_object_has_is_reported_at_its_place_and_one_that_stands_twice
         let again = serde_json::to_string(&again).unwrap();
         let again = again.strip_prefix('{').and_then(|it| it.strip_suffix('}')).unwrap();
         let twice = changed.to_string().replace("\"fresh\":\"TWICE\"", again);
-        let Err(problem) = read(twice.as_bytes()) else { panic!("{path}: {twice}") };
+        let problems = read(twice.as_bytes()).unwrap_err().0;
+        let [problem] = problems.as_slice() else { panic!("{path}: {problems:?}") };
         assert_eq!(problem.path, path, "{problem}");
         assert!(problem.reason.contains("duplicate"), "{problem}");
         objects += 1;

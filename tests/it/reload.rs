@@ -148,14 +148,36 @@ async fn a_configuration_that_is_refused_leaves_the_old_one_in_force() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_reason_of_a_refusal_is_logged_with_its_path() -> Result<()> {
+async fn a_refusal_is_logged_in_one_line_with_every_path_and_reason() -> Result<()> {
     let versions = Versions::start().await?;
     let envoy = versions.envoy()?.configuration(&telling(1, 1, 0)).start().await?;
-    let mut bad = config(9, route(1, 1));
-    bad["routes"][0]["stable"] = json!("gone");
-    envoy.push_refused(&bad.to_string()).await?;
-    headgate_tests::wait_until("the reason is in the log", || async { Ok(envoy.log()?.contains("routes[0].stable")) })
-        .await
+    let (mut meant, mut typed) = (config(9, route(1, 1)), config(9, route(1, 1)));
+    meant["routes"][0]["stable"] = json!("gone");
+    meant["routes"][0]["match"] = json!({"path": {"prefix": "/a", "exact": "/b"}});
+    typed["routes"][0]["variants"][1]["weight"] = json!("5");
+    typed["routes"][0]["mirror"] = json!([]);
+    let cases = [
+        (meant.to_string(), vec!["routes[0].stable: ", "routes[0].match.path: "]),
+        (
+            typed.to_string(),
+            vec!["routes[0].variants[1].weight: the string \"5\", ", "routes[0].mirror: a list, expected an object"],
+        ),
+        (
+            "{\n \"contract\": 1,\n}".to_owned(),
+            vec!["the configuration is not JSON: trailing comma at line 3 column 1"],
+        ),
+    ];
+    for (bad, reasons) in cases {
+        envoy.push_refused(&bad).await?;
+        let what = format!("one line of the log has {reasons:?}");
+        headgate_tests::wait_until(&what, || async {
+            let log = envoy.log()?;
+            let refusals = log.lines().filter(|line| line.contains("headgate: configuration refused"));
+            Ok(refusals.clone().any(|line| reasons.iter().all(|reason| line.contains(reason))))
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
