@@ -12,4 +12,4 @@ mod server;
 
 pub use data::{DataError, PIXELS, Row, rows, teachers, users};
 pub use model::{InputError, Model, Prediction, Version};
-pub use server::{Answer, Counts, Question, service};
+pub use server::{Answer, Counts, Fault, Question, service};

@@ -4,7 +4,9 @@
 //! rows and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -50,15 +52,46 @@ pub struct Counts {
     pub headers: BTreeMap<String, u64>,
 }
 
+/// What is wrong with a version that should not be released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fault {
+    /// Every answer comes 60 ms late.
+    Slow,
+    /// Every eighth request is answered with 503.
+    Failing,
+    /// Pictures come to the model mirrored, as after a mistake in the step before it.
+    Inaccurate,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Slow, Self::Failing, Self::Inaccurate];
+    /// How late a slow answer is.
+    const LATE: Duration = Duration::from_millis(60);
+    /// Of so many requests one fails.
+    const EVERY: u64 = 8;
+
+    /// Its name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Slow => "slow",
+            Self::Failing => "failing",
+            Self::Inaccurate => "inaccurate",
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     model: Model,
+    fault: Option<Fault>,
+    asked: AtomicU64,
     counts: Mutex<Counts>,
 }
 
-/// The service of one model.
-pub fn service(model: Model) -> Router {
-    let shared = Arc::new(Shared { model, counts: Mutex::default() });
+/// The service of one model, with a fault or without.
+pub fn service(model: Model, fault: Option<Fault>) -> Router {
+    let shared = Arc::new(Shared { model, fault, asked: AtomicU64::new(0), counts: Mutex::default() });
     Router::new()
         .route("/predict", post(predict))
         .route("/healthz", get(async || "ok"))
@@ -66,8 +99,20 @@ pub fn service(model: Model) -> Router {
         .with_state(shared)
 }
 
-async fn predict(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(question): Json<Question>) -> Response {
+async fn predict(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Json(mut question): Json<Question>,
+) -> Response {
     count(&mut shared.counts.lock().unwrap_or_else(PoisonError::into_inner), &headers);
+    match shared.fault {
+        Some(Fault::Slow) => tokio::time::sleep(Fault::LATE).await,
+        Some(Fault::Failing) if shared.asked.fetch_add(1, Ordering::Relaxed) % Fault::EVERY == 0 => {
+            return (StatusCode::SERVICE_UNAVAILABLE, "out of order").into_response();
+        }
+        Some(Fault::Inaccurate) => question.features.reverse(),
+        _ => {}
+    }
     match shared.model.predict(&question.features) {
         Ok(prediction) => {
             Json(Answer { prediction: prediction.digit, score: prediction.score, model: shared.model.version() })
@@ -126,7 +171,7 @@ mod tests {
     async fn it_answers_as_the_model_and_counts_copies_and_headers() {
         let rows = rows().unwrap();
         let model = Model::learn(Version::V1, teachers(&rows));
-        let service = service(model.clone());
+        let service = service(model.clone(), None);
         let features: Vec<f64> = users(&rows).next().unwrap().pixels.iter().copied().map(f64::from).collect();
         let expected = model.predict(&features).unwrap();
         let body = serde_json::to_string(&Question { features }).unwrap();
@@ -145,9 +190,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_fault_is_one_of_its_kind_alone() {
+        let rows = rows().unwrap();
+        let model = Model::learn(Version::V2, teachers(&rows));
+        let people: Vec<_> = users(&rows).take(80).collect();
+        let mut seen = Vec::new();
+        for fault in [None, Some(Fault::Failing), Some(Fault::Inaccurate)] {
+            let service = service(model.clone(), fault);
+            let (mut failed, mut right) = (0, 0);
+            for person in &people {
+                let features = person.pixels.iter().copied().map(f64::from).collect();
+                let body = serde_json::to_string(&Question { features }).unwrap();
+                let (status, bytes) = ask(&service, post(body, &[])).await;
+                failed += u32::from(status == StatusCode::SERVICE_UNAVAILABLE);
+                let answer = serde_json::from_slice::<Answer>(&bytes);
+                right += u32::from(answer.is_ok_and(|answer| answer.prediction == person.digit));
+            }
+            seen.push((failed, right));
+        }
+        assert_eq!((seen[0].0, seen[1].0, seen[2].0), (0, 10, 0), "{seen:?}");
+        assert!(seen[2].1 * 2 < seen[0].1 && seen[1].1 * 10 > seen[0].1 * 7, "{seen:?}");
+    }
+
+    #[tokio::test]
     async fn what_is_no_picture_gets_an_error_and_not_a_guess() {
         let rows = rows().unwrap();
-        let service = service(Model::learn(Version::V1, teachers(&rows)));
+        let service = service(Model::learn(Version::V1, teachers(&rows)), None);
         let (status, bytes) = ask(&service, post(r#"{"features":[1,2]}"#.to_owned(), &[])).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(String::from_utf8(bytes).unwrap().contains("a picture has 64"));

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use headgate_demo::{Model, Version, rows, service, teachers};
+use headgate_demo::{Fault, Model, Version, rows, service, teachers};
 
 /// Serves one version of the demo's model: POST /predict, GET /healthz, GET /counts.
 #[derive(Debug, Parser)]
@@ -13,6 +13,9 @@ struct Arguments {
     /// The version to serve
     #[arg(long, value_enum, env = "MODEL_VERSION")]
     model: Version,
+    /// What is wrong with it; nothing, when left out
+    #[arg(long, value_enum)]
+    fault: Option<Fault>,
     /// Where to listen; port 0 lets the system choose one
     #[arg(long, default_value = "127.0.0.1:0", env = "MODEL_LISTEN")]
     listen: SocketAddr,
@@ -36,7 +39,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .await
         .map_err(|e| format!("cannot listen on {}: {e}; choose another --listen", arguments.listen))?;
     println!("{} listens on {}", arguments.model.as_str(), listener.local_addr()?);
-    axum::serve(listener, service(model)).with_graceful_shutdown(stopped()).await?;
+    axum::serve(listener, service(model, arguments.fault)).with_graceful_shutdown(stopped()).await?;
     Ok(())
 }
 
