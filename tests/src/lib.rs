@@ -38,6 +38,6 @@ pub use metrics::{Labels, Metrics};
 pub use paths::{envoy_binary, headgate_binary, repository, wasm};
 pub use permit::{Permit, permits};
 pub use raw::raw;
-pub use upstream::{Seen, Upstream};
+pub use upstream::{Conduct, Seen, Upstream};
 pub use wait::wait_until;
 pub use websocket::WebSocket;

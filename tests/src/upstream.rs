@@ -9,10 +9,14 @@
 //! - `/early` answers before it has read the body; `/later` reads the body when the test says so;
 //! - everything else is read to its end and answered 200 with the upstream's name.
 //!
+//! How a whole version behaves, whatever it is asked, is its [`Conduct`], which can change while it serves.
+//!
 //! A request header `x-respond-<name>` becomes the response header `<name>`.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -62,6 +66,19 @@ impl Seen {
     }
 }
 
+/// How a version behaves. The default: well. Of requests that count for several, the first of failing, resetting and hanging is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Conduct {
+    /// Every answer comes so late.
+    pub late: Duration,
+    /// Every n-th request is answered with 503; 0: none.
+    pub failing: u64,
+    /// Every n-th request ends without an answer; 0: none.
+    pub resetting: u64,
+    /// Every n-th request is never answered; 0: none.
+    pub hanging: u64,
+}
+
 /// A running server. It ends when dropped.
 #[derive(Debug)]
 pub struct Upstream {
@@ -75,6 +92,8 @@ struct Shared {
     name: String,
     seen: Mutex<Vec<Seen>>,
     gate: Semaphore,
+    conduct: Mutex<Conduct>,
+    asked: AtomicU64,
 }
 
 impl Upstream {
@@ -82,7 +101,13 @@ impl Upstream {
     pub async fn start(name: &str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared { name: name.to_owned(), seen: Mutex::new(Vec::new()), gate: Semaphore::new(0) });
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            seen: Mutex::default(),
+            gate: Semaphore::new(0),
+            conduct: Mutex::default(),
+            asked: AtomicU64::new(0),
+        });
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -132,6 +157,11 @@ impl Upstream {
         last.ok_or_else(|| fault(format!("`{}` was sent nothing", self.shared.name)))
     }
 
+    /// From now on it behaves so.
+    pub fn behave(&self, conduct: Conduct) {
+        *self.shared.conduct.lock().unwrap_or_else(PoisonError::into_inner) = conduct;
+    }
+
     /// Lets one `/hold` answer, one `/sse` send its next event, or one `/later` read its body.
     pub fn release(&self) {
         self.shared.gate.add_permits(1);
@@ -170,6 +200,26 @@ impl Shared {
         }
     }
 
+    /// Behaves as it is to; whether the answer is a 503.
+    async fn conduct(&self) -> Result<bool> {
+        let conduct = *self.conduct.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        let nth = |every: u64| every > 0 && asked.is_multiple_of(every);
+        if !conduct.late.is_zero() {
+            tokio::time::sleep(conduct.late).await;
+        }
+        if nth(conduct.failing) {
+            return Ok(true);
+        }
+        if nth(conduct.resetting) {
+            return Err(fault("as it is to"));
+        }
+        if nth(conduct.hanging) {
+            std::future::pending::<()>().await;
+        }
+        Ok(false)
+    }
+
     async fn pass(&self) {
         if let Ok(permit) = self.gate.acquire().await {
             permit.forget();
@@ -179,6 +229,7 @@ impl Shared {
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>> {
     let index = shared.note(&request);
+    let unwell = shared.conduct().await?;
     let path = request.uri().path().to_owned();
     let mut response = Response::new(body(shared.name.clone()));
     let headers = response.headers_mut();
@@ -234,6 +285,9 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     }
     if let Some(status) = path.strip_prefix("/status/") {
         *response.status_mut() = status.parse()?;
+    }
+    if unwell {
+        *response.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
     }
     Ok(response)
 }
