@@ -1,0 +1,280 @@
+//! Checking a rollout file into a plan: every problem at once, each with its path, the reason and the way out.
+
+mod around;
+mod criteria;
+mod steps;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use headgate_contract::{Replicate, check_name};
+use serde::{Deserialize, Serialize};
+
+use super::{API_VERSION, Action, BaselineSource, KIND, Metric, Percent, RollbackMode, Rollout, Span};
+use crate::plan::{Judging, Plan, ProxyPolicy, Source, share_alpha};
+
+/// One thing that is wrong with a rollout file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Where, as in `spec.strategy.canary.steps[2].weight`.
+    pub path: String,
+    /// What is wrong, without a full stop.
+    pub reason: String,
+    /// The way out, without a full stop.
+    pub fix: String,
+    /// Whether `--force --reason "…"` overrides it: it is dangerous, not meaningless.
+    pub forcible: bool,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.path, self.reason, self.fix)
+    }
+}
+
+/// Who overrides what can be overridden, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Force {
+    /// Who. Example: `ana`.
+    pub actor: String,
+    /// Why; not empty. It stands in the audit.
+    pub reason: String,
+}
+
+/// Checks a file into a plan.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn check(rollout: &Rollout) -> Result<Plan, Vec<Problem>> {
+    let (plan, problems) = compile(rollout);
+    if problems.is_empty() { Ok(plan) } else { Err(problems) }
+}
+
+/// As [`check`], but what can be forced is: it is written down in [`Plan::forced`].
+///
+/// # Errors
+/// Everything that is wrong beyond that.
+pub fn check_forced(rollout: &Rollout, force: &Force) -> Result<Plan, Vec<Problem>> {
+    let (mut plan, problems) = compile(rollout);
+    let (forced, mut left): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.forcible);
+    if force.reason.trim().is_empty() {
+        left.push(Problem {
+            path: String::new(),
+            reason: "`--force` needs a reason".to_owned(),
+            fix: "say it with --reason \"…\"; it stands in the audit".to_owned(),
+            forcible: false,
+        });
+    }
+    if !left.is_empty() {
+        return Err(left);
+    }
+    plan.forced = forced.iter().map(|p| format!("{}: {}", p.path, p.reason)).collect();
+    plan.forced_because = format!("{}: {}", force.actor, force.reason.trim());
+    Ok(plan)
+}
+
+/// What was found wrong so far.
+#[derive(Debug, Default)]
+struct Checks(Vec<Problem>);
+
+impl Checks {
+    fn push(&mut self, path: impl Into<String>, reason: impl Into<String>, fix: impl Into<String>) {
+        self.0.push(Problem { path: path.into(), reason: reason.into(), fix: fix.into(), forcible: false });
+    }
+
+    fn refuse(&mut self, path: impl Into<String>, reason: impl Into<String>, fix: impl Into<String>) {
+        self.0.push(Problem { path: path.into(), reason: reason.into(), fix: fix.into(), forcible: true });
+    }
+
+    fn name(&mut self, path: &str, name: &str) {
+        if let Err(reason) = check_name(name) {
+            self.push(path, reason, "choose a name of letters, digits, `_`, `-` and `.`");
+        }
+    }
+
+    /// Milliseconds of a span, or `default` when there is none or it cannot be read.
+    fn span(&mut self, path: &str, span: Option<&Span>, default: u64) -> u64 {
+        match span.map(Span::ms) {
+            Some(Ok(ms)) => ms,
+            Some(Err(reason)) => {
+                self.push(path, reason, "for example `30m`");
+                default
+            }
+            None => default,
+        }
+    }
+
+    fn optional_span(&mut self, path: &str, span: Option<&Span>) -> Option<u64> {
+        span.map(|span| self.span(path, Some(span), 0))
+    }
+
+    /// Parts of the whole, or `default`.
+    fn percent(&mut self, path: &str, percent: Option<&Percent>, default: u32) -> u32 {
+        match percent.map(Percent::parts) {
+            Some(Ok(parts)) => parts,
+            Some(Err(reason)) => {
+                self.push(path, reason, "for example `5%`");
+                default
+            }
+            None => default,
+        }
+    }
+}
+
+fn compile(rollout: &Rollout) -> (Plan, Vec<Problem>) {
+    let mut checks = Checks::default();
+    envelope(rollout, &mut checks);
+    let spec = &rollout.spec;
+    let judging = judging(rollout, &mut checks);
+    let context = criteria::Context { spec, interval_ms: judging.interval_ms };
+    let (strategy, steps) = steps::all(&context, &mut checks);
+    let monitoring = steps::monitoring(&context, &mut checks);
+    around::check(spec, &mut checks);
+    let rollback_ms = checks.span("spec.rollback.interval", spec.rollback.interval.as_ref(), 60_000);
+    let tolerate = checks.percent("spec.proxies.tolerate", spec.proxies.tolerate.as_ref(), 0);
+    let mut plan = Plan {
+        name: rollout.metadata.name.clone(),
+        labels: rollout.metadata.labels.clone(),
+        target: spec.target.clone(),
+        route: spec.route.clone(),
+        stable: spec.variants.stable.clone(),
+        canary: spec.variants.canary.clone(),
+        strategy,
+        steps,
+        monitoring,
+        judging,
+        on_fail: spec.on_fail.unwrap_or(Action::Rollback),
+        on_inconclusive: spec.on_inconclusive.unwrap_or(Action::Hold),
+        on_error: spec.on_error.unwrap_or(Action::Hold),
+        hold_limit_ms: checks.optional_span("spec.holdLimit", spec.hold_limit.as_ref()),
+        rollback_interval_ms: matches!(spec.rollback.mode, RollbackMode::Steps).then_some(rollback_ms),
+        proxies: ProxyPolicy {
+            tolerate,
+            patience_ms: checks.span("spec.proxies.patience", spec.proxies.patience.as_ref(), 60_000),
+            on_exceeded: spec.proxies.on_exceeded.unwrap_or(Action::Hold),
+            misrouted: checks.percent("spec.proxies.misrouted", spec.proxies.misrouted.as_ref(), 0),
+        },
+        stale_after_ms: checks.span("spec.monitoring.staleAfter", spec.monitoring.stale_after.as_ref(), 48 * HOUR),
+        replicates: BTreeSet::new(),
+        providers: spec.providers.clone(),
+        notifications: spec.notifications.clone(),
+        failsafe_cluster: spec.finalising.cluster.clone(),
+        verify_failsafe: spec.finalising.verify.unwrap_or(true),
+        drill_within_ms: spec
+            .drill
+            .as_ref()
+            .and_then(|d| checks.optional_span("spec.drill.requiredWithin", d.required_within.as_ref())),
+        forced: Vec::new(),
+        forced_because: String::new(),
+    };
+    if matches!(plan.proxies.on_exceeded, Action::Proceed) {
+        checks.push(
+            "spec.proxies.onExceeded",
+            "`proceed` would go on without the proxies",
+            "write `hold` or `rollback`",
+        );
+    }
+    plan.replicates = replicates(&plan);
+    share_alpha(&mut plan);
+    (plan, checks.0)
+}
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+fn envelope(rollout: &Rollout, checks: &mut Checks) {
+    if rollout.api_version != API_VERSION {
+        checks.push(
+            "apiVersion",
+            format!("is `{}`, which this version does not read", rollout.api_version),
+            format!("write `{API_VERSION}`"),
+        );
+    }
+    if rollout.kind != KIND {
+        checks.push("kind", format!("is `{}`", rollout.kind), format!("write `{KIND}`"));
+    }
+    checks.name("metadata.name", &rollout.metadata.name);
+    let spec = &rollout.spec;
+    if spec.target.trim().is_empty() {
+        checks.push("spec.target", "is empty", "name the target file, for example `target.yaml`");
+    }
+    checks.name("spec.route", &spec.route);
+    checks.name("spec.variants.stable", &spec.variants.stable);
+    checks.name("spec.variants.canary", &spec.variants.canary);
+    if spec.variants.stable == spec.variants.canary {
+        checks.push(
+            "spec.variants.canary",
+            format!("is `{}`, as the stable one", spec.variants.canary),
+            "name the route's two variants",
+        );
+    }
+}
+
+fn judging(rollout: &Rollout, checks: &mut Checks) -> Judging {
+    let analysis = &rollout.spec.analysis;
+    let alpha = analysis.alpha.unwrap_or(0.01);
+    if !(alpha > 0.0 && alpha <= 0.5) {
+        checks.push(
+            "spec.analysis.alpha",
+            format!("is {alpha}"),
+            "choose a chance above 0 and at most 0.5, usually 0.01",
+        );
+    }
+    let interval_ms = checks.span("spec.analysis.interval", analysis.interval.as_ref(), 10_000);
+    if interval_ms < 200 {
+        checks.push("spec.analysis.interval", format!("is {interval_ms} ms"), "look at most every 200ms");
+    }
+    let patience = analysis.patience.unwrap_or(0.5);
+    if !(0.0..=100.0).contains(&patience) {
+        checks.push(
+            "spec.analysis.patience",
+            format!("is {patience}"),
+            "choose a part of the step's duration from 0 to 100",
+        );
+    }
+    let min_requests = analysis.min_requests.unwrap_or(100);
+    if min_requests == 0 {
+        checks.push("spec.analysis.minRequests", "is 0: a step without a request would pass", "choose at least 1");
+    }
+    let recorded = matches!(analysis.baseline, BaselineSource::Recorded);
+    if analysis.baseline_name.is_some() && !recorded {
+        checks.push(
+            "spec.analysis.baselineName",
+            "is not used with `baseline: concurrent`",
+            "write `baseline: recorded`, or leave the name out",
+        );
+    }
+    let name = analysis.baseline_name.clone().unwrap_or_else(|| rollout.spec.route.clone());
+    Judging {
+        mode: analysis.mode,
+        alpha,
+        interval_ms: interval_ms.max(200),
+        min_requests,
+        patience,
+        recorded_baseline: recorded.then_some(name),
+    }
+}
+
+/// What must be kept in replicate buckets for the criteria of a plan.
+fn replicates(plan: &Plan) -> BTreeSet<Replicate> {
+    let mut out = BTreeSet::new();
+    let criteria = plan.steps.iter().chain([&plan.monitoring]).flat_map(|s| &s.criteria);
+    for criterion in criteria.filter(|c| c.source == Source::Proxies) {
+        match criterion.metric {
+            Metric::ErrorRate => out.extend([Replicate::Finished, Replicate::Failures]),
+            Metric::TimeoutRate => out.extend([Replicate::Finished, Replicate::Timeouts]),
+            Metric::UnfinishedRate => out.extend([Replicate::Requests, Replicate::Finished]),
+            Metric::LatencyP50
+            | Metric::LatencyP95
+            | Metric::LatencyP99
+            | Metric::HeadersP50
+            | Metric::HeadersP95
+            | Metric::HeadersP99 => out.extend([Replicate::Finished, Replicate::Latency]),
+            Metric::ClientErrorRate => out.extend([Replicate::Finished]),
+            Metric::Success | Metric::Value | Metric::Cpu | Metric::Memory | Metric::Custom => {}
+        }
+    }
+    out
+}

@@ -1,0 +1,300 @@
+//! Criteria: defaults, units, and where a measurement can come from.
+
+use super::Checks;
+use crate::file::{Amount, Criterion as Written, FailureLimit, Importance, Metric, Quantity, Spec};
+use crate::plan::{Bound, Criterion, Source, Unit, unit};
+
+/// What the steps of a file share.
+pub(super) struct Context<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) interval_ms: u64,
+}
+
+/// What a judged step can see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Both versions have users.
+    Split,
+    /// The new version has all users.
+    Full,
+    /// The new version has copies alone: what it answers is seen where the copies go, not by the filter.
+    Shadow,
+}
+
+/// A rise of a rate that never fails, when the file names none: half a point.
+const RATE_FLOOR: f64 = 0.005;
+/// A rise of a time that never fails, when the file names none: 10 ms.
+const TIME_FLOOR: f64 = 10_000.0;
+/// As [`RATE_FLOOR`], for unfinished requests: those in flight at a look are no failure.
+const UNFINISHED_FLOOR: f64 = 0.05;
+
+impl Context<'_> {
+    /// The rollout's criteria that can be judged at `place`, and the step's own, which replace those of the same name.
+    pub(super) fn criteria(&self, own: &[Written], at: &str, place: Place, checks: &mut Checks) -> Vec<Criterion> {
+        let own: Vec<Criterion> = self.list(own, at, checks);
+        let mut out = match &self.spec.analysis.criteria {
+            // Their problems are told once, by the monitoring's list, not by each step.
+            Some(list) if matches!(place, Place::Full) && at.starts_with("spec.monitoring") => {
+                self.list(list, "spec.analysis.criteria", checks)
+            }
+            Some(list) => self.list(list, "spec.analysis.criteria", &mut Checks::default()),
+            None => defaults(),
+        };
+        out.retain(|c| seen_at(c, place) && !own.iter().any(|o| o.name == c.name));
+        for criterion in own {
+            if !seen_at(&criterion, place) {
+                checks.push(
+                    at,
+                    format!("`{}` cannot be seen on copies", criterion.name),
+                    "judge it in a step with users, or take it from a provider",
+                );
+            }
+            out.push(criterion);
+        }
+        if out.iter().all(|c| matches!(c.importance, Importance::DryRun)) {
+            checks.refuse(at, "nothing judges this step", "name a criterion that is no dry run");
+        }
+        out
+    }
+
+    fn list(&self, written: &[Written], at: &str, checks: &mut Checks) -> Vec<Criterion> {
+        let mut out: Vec<Criterion> = Vec::new();
+        for (index, criterion) in written.iter().enumerate() {
+            let path = format!("{at}[{index}]");
+            if let Some(criterion) = self.one(criterion, &path, checks) {
+                if out.iter().any(|o| o.name == criterion.name) {
+                    checks.push(
+                        format!("{path}.name"),
+                        format!("`{}` is there twice", criterion.name),
+                        "give each criterion a name of its own",
+                    );
+                }
+                out.push(criterion);
+            }
+        }
+        out
+    }
+
+    fn one(&self, written: &Written, path: &str, checks: &mut Checks) -> Option<Criterion> {
+        let name = written.name.clone().unwrap_or_else(|| metric_name(written.metric).to_owned());
+        checks.name(&format!("{path}.name"), &name);
+        let source = self.source(written, path, checks);
+        let limit = written.failure_limit.unwrap_or_default();
+        if limit.consecutive == 0 || limit.total == 0 {
+            checks.push(format!("{path}.failureLimit"), "has a 0", "write at least 1, or make the criterion critical");
+        }
+        if written.failure_limit.is_some() && !matches!(written.importance, Importance::Ordinary) {
+            checks.push(format!("{path}.failureLimit"), "is not used", "write `importance: ordinary`, or leave it out");
+        }
+        let bound = bound(written, path, checks)?;
+        Some(Criterion {
+            name,
+            metric: written.metric,
+            source,
+            bound,
+            importance: written.importance,
+            failure_limit: limit,
+            alpha: 0.0,
+        })
+    }
+
+    fn source(&self, written: &Written, path: &str, checks: &mut Checks) -> Source {
+        let Some(name) = &written.provider else {
+            if matches!(written.metric, Metric::Success | Metric::Value | Metric::Cpu | Metric::Memory | Metric::Custom)
+            {
+                checks.push(
+                    format!("{path}.provider"),
+                    format!("is missing: the proxies do not measure `{}`", metric_name(written.metric)),
+                    "name one of `spec.providers`",
+                );
+            }
+            if written.query.is_some() {
+                checks.push(format!("{path}.query"), "is asked of nobody", "name the `provider` that it is for");
+            }
+            return Source::Proxies;
+        };
+        match self.spec.providers.get(name) {
+            None => {
+                let known: Vec<&str> = self.spec.providers.keys().map(String::as_str).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                checks.push(
+                    format!("{path}.provider"),
+                    format!("there is no provider `{name}`"),
+                    format!("`spec.providers` has: {known}"),
+                );
+            }
+            Some(provider) => {
+                let outcome = matches!(written.metric, Metric::Success | Metric::Value);
+                if provider.outcomes.is_some() && !outcome {
+                    checks.push(
+                        format!("{path}.provider"),
+                        format!("`{name}` takes outcomes, which say nothing of `{}`", metric_name(written.metric)),
+                        "use it for `success` and `value`",
+                    );
+                }
+                if provider.prometheus.is_some()
+                    && written.query.is_none()
+                    && matches!(written.metric, Metric::Custom | Metric::Success | Metric::Value)
+                {
+                    checks.push(
+                        format!("{path}.query"),
+                        "is missing: there is no ready-made one for this metric",
+                        "write the query, with `{{variant}}` for the version",
+                    );
+                }
+            }
+        }
+        Source::Provider { name: name.clone(), query: written.query.clone() }
+    }
+}
+
+/// Whether a criterion can be measured at a place.
+fn seen_at(criterion: &Criterion, place: Place) -> bool {
+    let on_copies = matches!(
+        criterion.metric,
+        Metric::ErrorRate | Metric::TimeoutRate | Metric::LatencyP50 | Metric::LatencyP95 | Metric::LatencyP99
+    );
+    place != Place::Shadow || on_copies || criterion.source != Source::Proxies
+}
+
+fn bound(written: &Written, path: &str, checks: &mut Checks) -> Option<Bound> {
+    let given: Vec<(&str, &Quantity)> = [
+        ("max", &written.max),
+        ("min", &written.min),
+        ("maxDrop", &written.max_drop),
+        ("maxRise", &written.max_rise),
+        ("versusBaseline", &written.versus_baseline),
+    ]
+    .into_iter()
+    .filter_map(|(name, quantity)| Some((name, quantity.as_ref()?)))
+    .collect();
+    let [(name, quantity)] = given.as_slice() else {
+        let reason = if given.is_empty() { "has no bound" } else { "has more than one bound" };
+        checks.push(path, reason, "write exactly one of `max`, `min`, `maxDrop`, `maxRise` and `versusBaseline`");
+        return None;
+    };
+    let at = format!("{path}.{name}");
+    let unit = unit(written.metric);
+    let floor_at = format!("{path}.floor");
+    if *name != "versusBaseline" && written.floor.is_some() {
+        checks.push(&floor_at, "belongs to `versusBaseline`", "leave it out");
+    }
+    if *name == "versusBaseline" {
+        let factor = match quantity.amount() {
+            Ok(Amount::Number(factor)) if factor >= 1.0 => factor,
+            Ok(_) => {
+                checks.push(&at, "is no factor of 1 or more", "write for example `1.5x`");
+                return None;
+            }
+            Err(reason) => {
+                checks.push(&at, reason, "write for example `1.5x`");
+                return None;
+            }
+        };
+        let floor = match &written.floor {
+            Some(floor) => amount(floor, unit, &floor_at, checks)?,
+            None => default_floor(written.metric),
+        };
+        return Some(Bound::Ratio { factor, floor });
+    }
+    let value = amount(quantity, unit, &at, checks)?;
+    let difference = matches!(*name, "maxDrop" | "maxRise");
+    if unit == Unit::Share && !(0.0..=1.0).contains(&value) {
+        checks.push(&at, "is no share from 0 % to 100 %", "write for example `2%` or `0.02`");
+        return None;
+    }
+    if (difference || unit == Unit::Micros) && value < 0.0 {
+        checks.push(&at, "is negative", "write how much, without a sign");
+        return None;
+    }
+    Some(match *name {
+        "max" => Bound::Max { value },
+        "min" => Bound::Min { value },
+        "maxDrop" => Bound::Drop { by: value },
+        _ => Bound::Rise { by: value },
+    })
+}
+
+/// An amount in the metric's unit.
+fn amount(quantity: &Quantity, unit: Unit, at: &str, checks: &mut Checks) -> Option<f64> {
+    let read = match quantity.amount() {
+        Ok(read) => read,
+        Err(reason) => {
+            checks.push(at, reason, "see the examples of this field");
+            return None;
+        }
+    };
+    match (unit, read) {
+        (Unit::Share, Amount::Share(v) | Amount::Number(v))
+        | (Unit::Micros, Amount::Micros(v))
+        | (Unit::Number, Amount::Number(v) | Amount::Share(v)) => Some(v),
+        (Unit::Share, Amount::Micros(_)) => {
+            checks.push(at, "is a time, and the metric is a share", "write for example `2%`");
+            None
+        }
+        (Unit::Micros, _) => {
+            checks.push(at, "is no time, and the metric is one", "write for example `150ms`");
+            None
+        }
+        (Unit::Number, Amount::Micros(_)) => {
+            checks.push(
+                at,
+                "is a time, and the metric is a bare number",
+                "write the number in the provider's own unit",
+            );
+            None
+        }
+    }
+}
+
+fn default_floor(metric: Metric) -> f64 {
+    match (metric, unit(metric)) {
+        (Metric::UnfinishedRate, _) => UNFINISHED_FLOOR,
+        (_, Unit::Share) => RATE_FLOOR,
+        (_, Unit::Micros) => TIME_FLOOR,
+        (_, Unit::Number) => 0.0,
+    }
+}
+
+/// The criteria of a rollout whose file names none.
+fn defaults() -> Vec<Criterion> {
+    [
+        (Metric::ErrorRate, 2.0),
+        (Metric::TimeoutRate, 2.0),
+        (Metric::UnfinishedRate, 2.0),
+        (Metric::LatencyP50, 1.2),
+        (Metric::LatencyP95, 1.5),
+    ]
+    .into_iter()
+    .map(|(metric, factor)| Criterion {
+        name: metric_name(metric).to_owned(),
+        metric,
+        source: Source::Proxies,
+        bound: Bound::Ratio { factor, floor: default_floor(metric) },
+        importance: Importance::Critical,
+        failure_limit: FailureLimit::default(),
+        alpha: 0.0,
+    })
+    .collect()
+}
+
+/// The metric as the file writes it.
+pub(crate) fn metric_name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::ErrorRate => "errorRate",
+        Metric::ClientErrorRate => "clientErrorRate",
+        Metric::TimeoutRate => "timeoutRate",
+        Metric::UnfinishedRate => "unfinishedRate",
+        Metric::LatencyP50 => "latencyP50",
+        Metric::LatencyP95 => "latencyP95",
+        Metric::LatencyP99 => "latencyP99",
+        Metric::HeadersP50 => "headersP50",
+        Metric::HeadersP95 => "headersP95",
+        Metric::HeadersP99 => "headersP99",
+        Metric::Success => "success",
+        Metric::Value => "value",
+        Metric::Cpu => "cpu",
+        Metric::Memory => "memory",
+        Metric::Custom => "custom",
+    }
+}

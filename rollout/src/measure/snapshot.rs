@@ -1,0 +1,118 @@
+//! One reading of one proxy's counters of one route.
+//!
+//! Filled by whoever reads `/stats` (the series are described in `docs/metrics.md`). Only requests that the hash assigned belong
+//! here (`assigned="hash"`): testers and listed users are no random sample.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Histogram;
+
+/// Replicate buckets of users.
+pub const BUCKETS: usize = headgate_contract::limits::REPLICATES as usize;
+
+/// One reading of one proxy.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// When it was taken, unix ms.
+    pub taken_ms: u64,
+    /// How long the proxy had been up then (`server.uptime`), ms; tells a restart that outran the counters. None: not shown.
+    pub uptime_ms: Option<u64>,
+    /// Counters by variant, then by segment (`default` outside of all), of hash-assigned requests.
+    pub variants: BTreeMap<String, BTreeMap<String, Counters>>,
+    /// Requests served by another cluster than their variant's, or by none, by variant (`headgate_misrouted`).
+    pub misrouted: BTreeMap<String, u64>,
+    /// What the canary's cluster answered, copies included (Envoy's `cluster.*.upstream_rq_*`); read while a step
+    /// copies, when nothing else reaches that cluster. None: not read.
+    pub copies: Option<Counters>,
+}
+
+/// What was counted of one variant in one segment, since the proxy started.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Requests started (`headgate_requests`, all reasons of the hash).
+    pub requests: u64,
+    /// Requests finished, by class: 1xx, 2xx, 3xx, 4xx, 5xx, none (a reset without an answer) (`headgate_responses`).
+    pub classes: [u64; 6],
+    /// gRPC requests finished by status 0 to 16, then other (`headgate_grpc`). They are in `classes` too.
+    pub grpc: [u64; 18],
+    /// Requests that an upstream did not answer in time (`headgate_timeouts`).
+    pub timeouts: u64,
+    /// `headgate_latency_us`.
+    pub latency: Histogram,
+    /// `headgate_headers_us`.
+    pub headers: Histogram,
+    /// By replicate bucket of users, [`BUCKETS`] long or empty when the configuration keeps none.
+    pub replicates: Vec<Replicates>,
+}
+
+/// What was counted of one bucket of users (`headgate_replicate_*`); what the configuration does not keep stays 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replicates {
+    /// Requests started.
+    pub requests: u64,
+    /// Requests finished.
+    pub finished: u64,
+    /// 5xx answers, gRPC failures and resets, each request once.
+    pub failures: u64,
+    /// Timeouts.
+    pub timeouts: u64,
+    /// Sum of latencies, microseconds.
+    pub latency_us: u64,
+}
+
+impl Counters {
+    /// Requests finished.
+    pub fn finished(&self) -> u64 {
+        self.classes.iter().sum()
+    }
+
+    /// Each scalar counter, in one order.
+    fn scalars(&self) -> impl Iterator<Item = u64> + '_ {
+        [self.requests, self.timeouts].into_iter().chain(self.classes).chain(self.grpc)
+    }
+
+    /// Whether this may follow `before` in one life of a proxy: nothing fell.
+    pub(super) fn follows(&self, before: &Self) -> bool {
+        self.scalars().zip(before.scalars()).all(|(now, then)| now >= then)
+            && self.latency.follows(&before.latency)
+            && self.headers.follows(&before.headers)
+            && before.replicates.iter().zip(&self.replicates).all(|(then, now)| {
+                now.requests >= then.requests
+                    && now.finished >= then.finished
+                    && now.failures >= then.failures
+                    && now.timeouts >= then.timeouts
+                    && now.latency_us >= then.latency_us
+            })
+    }
+
+    /// Adds `now - before`; `before` is none after a restart, or when the series did not exist.
+    pub(super) fn add(&mut self, now: &Self, before: Option<&Self>) {
+        let nothing = Self::default();
+        let then = before.unwrap_or(&nothing);
+        self.requests += now.requests.saturating_sub(then.requests);
+        self.timeouts += now.timeouts.saturating_sub(then.timeouts);
+        for ((total, now), then) in self.classes.iter_mut().zip(now.classes).zip(then.classes) {
+            *total += now.saturating_sub(then);
+        }
+        for ((total, now), then) in self.grpc.iter_mut().zip(now.grpc).zip(then.grpc) {
+            *total += now.saturating_sub(then);
+        }
+        self.latency.add(&now.latency, before.map(|b| &b.latency));
+        self.headers.add(&now.headers, before.map(|b| &b.headers));
+        if self.replicates.len() < now.replicates.len() {
+            self.replicates.resize(now.replicates.len(), Replicates::default());
+        }
+        for (at, (total, now)) in self.replicates.iter_mut().zip(&now.replicates).enumerate() {
+            let then = then.replicates.get(at).copied().unwrap_or_default();
+            total.requests += now.requests.saturating_sub(then.requests);
+            total.finished += now.finished.saturating_sub(then.finished);
+            total.failures += now.failures.saturating_sub(then.failures);
+            total.timeouts += now.timeouts.saturating_sub(then.timeouts);
+            total.latency_us += now.latency_us.saturating_sub(then.latency_us);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Whether the weights asked for are in force on the proxies, and what is in force that nobody asked for.
+
+use super::effects::By;
+use super::{EventKind, ProxyStatus, Turn};
+use crate::file::{Action, WHOLE};
+use crate::state::{HoldCause, Outcome, Phase};
+use crate::text::span;
+
+impl Turn<'_> {
+    /// Notices a kill that is in force, or gone, and weights that differ from those asked for.
+    pub(super) fn kills_and_drift(&mut self) {
+        let Some(in_force) = &self.input.in_force else { return };
+        if in_force.killed != self.state.killed {
+            self.state.killed = in_force.killed;
+            let text = if in_force.killed { "a kill is in force" } else { "no kill is in force any more" };
+            self.event(EventKind::Kill, with_detail(text, &in_force.detail));
+        }
+        let going = !self.state.phase.is_over() && self.state.phase != Phase::RollingBack;
+        if self.state.killed && going && self.state.taken_over {
+            let by = By::headgate(with_detail("a kill is in force", &in_force.detail));
+            self.roll_back(Outcome::RolledBack, &by, true);
+            return;
+        }
+        // Only weights that were in force can have been changed by somebody: before, ours may be on the way.
+        let settled = self.state.delivery.applied_ms.is_some();
+        let differs = in_force.weights.as_ref().is_none_or(|w| *w != self.state.weights);
+        if settled && going && differs {
+            if !self.state.drifted {
+                self.state.drifted = true;
+                let text = match &in_force.weights {
+                    Some(weights) => format!(
+                        "the route has the canary at {}, not at {}: somebody else changed it; nothing is measured until that is undone",
+                        crate::text::percent(weights.canary),
+                        crate::text::percent(self.state.weights.canary)
+                    ),
+                    None => "the route or a variant of it is not in the published configuration any more; nothing is measured".to_owned(),
+                };
+                self.event(EventKind::Drift, with_detail(&text, &in_force.detail));
+            }
+        } else if self.state.drifted && !differs {
+            self.state.drifted = false;
+            self.state.window = None;
+            self.event(EventKind::Drift, "what is published is what was asked for again; the step's clock starts anew");
+        }
+    }
+
+    /// Takes in the proxies' answers about the last publish.
+    pub(super) fn deliver(&mut self) {
+        if !self.state.taken_over || self.state.phase.is_over() {
+            return;
+        }
+        let fence = self.state.fence;
+        if !self.input.proxies.is_empty() {
+            self.state.delivery.proxies = self
+                .input
+                .proxies
+                .iter()
+                .map(|c| {
+                    let seen = if c.fence == fence {
+                        (c.status, c.why.clone())
+                    } else {
+                        (
+                            ProxyStatus::Pending,
+                            format!("its answer is about publish {}, the last one is {fence}", c.fence),
+                        )
+                    };
+                    (c.proxy.clone(), seen)
+                })
+                .collect();
+        }
+        let total = self.state.delivery.proxies.len();
+        let missing: Vec<String> = self
+            .state
+            .delivery
+            .proxies
+            .iter()
+            .filter(|(_, (status, _))| *status != ProxyStatus::Applied)
+            .map(|(name, (status, why))| format!("{name} ({}: {why})", status_word(*status)))
+            .collect();
+        if total > missing.len() && self.tolerated(missing.len(), total) {
+            let first = self.state.delivery.applied_ms.is_none();
+            if first {
+                self.state.delivery.applied_ms = Some(self.now);
+                self.state.pending.retain(|e| !matches!(e.action, super::Action::Publish { .. }));
+            }
+            self.state.delivery.short_since_ms = None;
+            self.state.delivery.told = false;
+            if first && !missing.is_empty() {
+                self.event(EventKind::Proxies, format!("going on without {}", missing.join(", ")));
+            }
+            if self.state.hold.as_ref().is_some_and(|h| h.cause == HoldCause::Proxies) {
+                self.release("enough proxies have the weights in force again");
+            }
+            return;
+        }
+        let since = *self.state.delivery.short_since_ms.get_or_insert(self.now);
+        let waited = self.now.saturating_sub(since);
+        if waited < self.plan.proxies.patience_ms || self.state.delivery.told {
+            return;
+        }
+        self.state.delivery.told = true;
+        let who = if total == 0 {
+            "no proxy answers for the target: nothing can be confirmed".to_owned()
+        } else {
+            format!(
+                "{} of {total} proxies do not have the weights in force after {}: {}",
+                missing.len(),
+                span(waited),
+                missing.join(", ")
+            )
+        };
+        self.event(EventKind::Proxies, &who);
+        if self.state.phase == Phase::RollingBack {
+            return;
+        }
+        match self.plan.proxies.on_exceeded {
+            Action::Rollback => self.roll_back(Outcome::RolledBack, &By::headgate(who), false),
+            Action::Hold | Action::Proceed => self.hold(HoldCause::Proxies, who),
+        }
+    }
+
+    /// Whether so many of so many may be missing.
+    pub(super) fn tolerated(&self, missing: usize, total: usize) -> bool {
+        let whole = usize::try_from(WHOLE).unwrap_or(usize::MAX);
+        let share = usize::try_from(self.plan.proxies.tolerate).unwrap_or(0);
+        missing.saturating_mul(whole) <= share.saturating_mul(total)
+    }
+}
+
+fn with_detail(text: &str, detail: &str) -> String {
+    if detail.is_empty() { text.to_owned() } else { format!("{text} ({detail})") }
+}
+
+fn status_word(status: ProxyStatus) -> &'static str {
+    match status {
+        ProxyStatus::Applied => "applied",
+        ProxyStatus::Pending => "pending",
+        ProxyStatus::Rejected => "rejected",
+        ProxyStatus::Unreachable => "unreachable",
+    }
+}

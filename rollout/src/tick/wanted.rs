@@ -1,0 +1,48 @@
+//! What the next tick wants to know, so that nobody is asked in vain.
+
+use super::{Ask, GateAsk, Wanted};
+use crate::plan::{Plan, Source, StepKind};
+use crate::state::{Phase, State};
+
+/// What is to be found out before the next [`crate::tick::tick`].
+pub fn wanted(plan: &Plan, state: &State) -> Wanted {
+    let mut wanted = Wanted::default();
+    if state.phase.is_over() {
+        return wanted;
+    }
+    wanted.confirmations = state.taken_over;
+    wanted.readings = state.taken_over && state.phase != Phase::RollingBack;
+    wanted.recorded = plan.judging.recorded_baseline.clone().filter(|_| !state.taken_over && state.baseline.is_none());
+    wanted.copies = state.weights.mirror > 0;
+    wanted.failsafe = state.phase == Phase::Finalising && plan.verify_failsafe && !state.weights.only_canary;
+    let step = plan.step(state.step);
+    if matches!(state.phase, Phase::Waiting | Phase::Progressing) {
+        match &step.kind {
+            StepKind::Gate(gate) => {
+                wanted.gate = Some(GateAsk {
+                    gate: gate.name.clone(),
+                    question: gate.question.clone(),
+                    webhook: gate.webhook.clone(),
+                    since_ms: state.step_since_ms,
+                });
+            }
+            StepKind::Readiness { requests } => wanted.readiness = Some(requests.clone()),
+            _ => {}
+        }
+    }
+    if let (Some(judged), Some(window)) = (state.judged, &state.window) {
+        for criterion in &plan.step(judged).criteria {
+            if let Source::Provider { name, query } = &criterion.source {
+                wanted.asks.push(Ask {
+                    criterion: criterion.name.clone(),
+                    metric: criterion.metric,
+                    provider: name.clone(),
+                    query: query.clone(),
+                    since_ms: window.since_ms,
+                    baseline: criterion.bound.is_relative(),
+                });
+            }
+        }
+    }
+    wanted
+}
