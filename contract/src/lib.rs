@@ -39,4 +39,4 @@ pub const CONTRACT: u64 = 1;
 #[cfg(feature = "schema")]
 mod schema;
 #[cfg(feature = "schema")]
-pub use schema::json_schema;
+pub use schema::{closed_schema, json_schema};

@@ -1,9 +1,14 @@
-//! The JSON Schema of a plugin configuration.
+//! The JSON Schema of a plugin configuration, and the form in which schemas are published.
 
 /// The JSON Schema (draft 2020-12) of [`crate::PluginConfig`], made from its types and their documentation, with every
 /// object closed: `headgate` refuses fields it does not know.
 pub fn json_schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(crate::PluginConfig).to_value();
+    closed_schema(schemars::schema_for!(crate::PluginConfig).to_value())
+}
+
+/// A schema with `additionalProperties: false` on every object that lists its properties, and all objects sorted: the form
+/// in which schemas are published.
+pub fn closed_schema(mut schema: serde_json::Value) -> serde_json::Value {
     close(&mut schema);
     schema
 }

@@ -10,6 +10,30 @@ const EXITS: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a document is refused, 4 pending on a proxy, 5 rejected by a proxy,
 6 changed by somebody else meanwhile, 7 nothing written because a proxy lacks something.";
 
+const STRATEGIES: &str = "\
+Which strategy:
+
+                who meets a bad version      cost beside stable      cut-over               decides on
+  canary        1 %, then more, for          the canary's share      by steps, hours        safety: errors, latency,
+                minutes at most              of the load                                    accuracy, any metric
+  blue-green    everybody, until the way     a second full set       at once, and back      readiness before, safety
+                back (at once)                                       at once                after the switch
+  shadow        nobody while copies are      a copy of the load,     by steps, later        safety before any user
+                judged; then as canary       then as canary                                 sees it; then as canary
+  ab            half of the users, for the   the variant's share     none: both stay        a business metric, at a
+                whole test                   of the load             until it ends          horizon fixed before
+  bandit        fewer the worse it is        the variants' shares    weights follow the     a business metric, while
+                                             of the load             results                it is learned
+
+  Unsure, or the version is risky: shadow. Everyday releases: canary. Versions that cannot live side by side for long, or an
+  instant cut-over: blue-green. Which of two ideas earns more: ab; which of many, quickly: bandit.
+  This version runs canary, blue-green and shadow.
+
+Examples:
+  headgate init --strategy canary --name shop-v2 --target target.yaml --route shop
+  headgate init --strategy shadow rollouts/model.yaml
+  headgate init --strategy blue-green - | less";
+
 /// Decides which version of a service answers each request, and shows it.
 #[derive(Debug, Parser)]
 #[command(name = "headgate", version, about, after_help = EXITS)]
@@ -62,8 +86,13 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  HEADGATE_KEY_K1=… headgate token -f shop.yaml --variant canary --route shop --ttl 1h\n  headgate token --audience shop --key-id k1 --key-env HEADGATE_KEY_K1 --variant canary\n\nThe key is read from the environment and never shown."
     )]
     Token(Token),
-    /// Print the JSON Schema of plugin configurations or target files.
-    #[command(after_help = "Examples:\n  headgate schema > plugin.schema.json\n  headgate schema target")]
+    /// Write a commented rollout file to start from.
+    #[command(after_help = STRATEGIES)]
+    Init(Init),
+    /// Print the JSON Schema of plugin configurations, target files or rollouts.
+    #[command(
+        after_help = "Examples:\n  headgate schema > plugin.schema.json\n  headgate schema target\n  headgate schema rollout"
+    )]
     Schema(Schema),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  headgate completion bash > /etc/bash_completion.d/headgate")]
@@ -236,6 +265,53 @@ pub(crate) struct Token {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// How the new version reaches users.
+    #[arg(long, value_enum)]
+    pub(crate) strategy: Strategy,
+    /// The file to write, which must not be there yet; `-` prints it.
+    #[arg(default_value = "rollout.yaml")]
+    pub(crate) file: PathBuf,
+    /// The rollout's name.
+    #[arg(long, default_value = "shop-v2")]
+    pub(crate) name: String,
+    /// The target file.
+    #[arg(long, default_value = "target.yaml")]
+    pub(crate) target: String,
+    /// The route of the target's plugin configuration.
+    #[arg(long, default_value = "shop")]
+    pub(crate) route: String,
+}
+
+/// How a new version reaches users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Strategy {
+    /// A growing share of users, judged at each step.
+    Canary,
+    /// All at once, with a way back at once.
+    BlueGreen,
+    /// Copies first, then as canary.
+    Shadow,
+    /// Two versions side by side, compared by a business metric.
+    Ab,
+    /// Weights that follow a business metric.
+    Bandit,
+}
+
+impl Strategy {
+    /// Its name as on the command line.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Canary => "canary",
+            Self::BlueGreen => "blue-green",
+            Self::Shadow => "shadow",
+            Self::Ab => "ab",
+            Self::Bandit => "bandit",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Schema {
     /// Of which document.
     #[arg(value_enum, default_value = "plugin")]
@@ -248,6 +324,8 @@ pub(crate) enum Of {
     Plugin,
     /// Target files.
     Target,
+    /// Rollout files.
+    Rollout,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod clock;
 mod document;
 mod exit;
 mod finding;
+mod init;
 #[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
 mod links;
 mod merge;
@@ -24,6 +25,10 @@ mod providers;
 mod proxy;
 mod publisher;
 mod render;
+#[allow(dead_code, unused_imports, reason = "the verbs that use it come next")]
+mod report;
+#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod rollout_file;
 #[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
 mod server;
 mod stats;

@@ -45,12 +45,17 @@ fn explain(error: &ValidationError<'_>, schema: &Value, document: &Document, fin
             let what = what.unwrap_or_default();
             push(path, format!("the field `{field}` is missing: add it{what}"));
         }
+        ValidationErrorKind::Type { .. } | ValidationErrorKind::Pattern { .. } if form(around).is_some() => {
+            push(path, format!("must be {}, not {}", form(around).unwrap_or_default(), kind_of(found)));
+        }
         ValidationErrorKind::Type { kind } => {
             push(path, format!("must be {}, not {}", wanted(kind), kind_of(found)));
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             let options = constants(around);
-            if options.is_empty() {
+            if let Some(form) = form(around) {
+                push(path, format!("must be {form}, not {}", kind_of(found)));
+            } else if options.is_empty() {
                 // An optional object: `anyOf: [it, null]`. What is wrong with the object is what the reader wants.
                 let branch = context.iter().find(|errors| !errors.iter().any(wants_null)).or_else(|| context.first());
                 for inner in branch.into_iter().flatten() {
@@ -98,6 +103,14 @@ fn names(object: &Value) -> Vec<&str> {
         .and_then(Value::as_object)
         .map(|p| p.keys().map(String::as_str).collect())
         .unwrap_or_default()
+}
+
+/// What a value of a special form looks like, where its schema has examples of it.
+fn form(around: &Value) -> Option<String> {
+    around.get("examples")?;
+    let text = around.get("description")?.as_str()?.trim_end_matches('.');
+    let mut letters = text.chars();
+    Some(letters.next()?.to_lowercase().chain(letters).collect())
 }
 
 fn constants(around: &Value) -> Vec<&str> {

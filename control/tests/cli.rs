@@ -303,3 +303,67 @@ fn a_kill_does_not_wait_for_a_writer_that_hangs() {
     });
     assert!(killed());
 }
+
+#[test]
+fn init_writes_a_starter_that_validate_takes_and_never_writes_over_a_file() {
+    let folder = Folder::new();
+    for strategy in ["canary", "blue-green", "shadow"] {
+        let path = folder.0.path().join(format!("{strategy}.yaml")).display().to_string();
+        let names = ["--name", "shop-v2", "--target", "target.yaml", "--route", "shop"];
+        let ran = headgate(&[["init", "--strategy", strategy, &path].as_slice(), names.as_slice()].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let ran = headgate(&["validate", &path]);
+        assert_eq!(ran.code, 0, "{strategy}: {}", ran.err);
+        assert!(ran.out.contains("good, rollout shop-v2 of route shop"), "{}", ran.out);
+        assert!(ran.out.contains("target.yaml is not there"), "{}", ran.out);
+        let written = std::fs::read(&path).unwrap();
+        let ran = headgate(&["init", "--strategy", strategy, &path, "--name", "other"]);
+        assert_eq!(ran.code, 1);
+        assert!(ran.err.contains("is there already"), "{}", ran.err);
+        assert_eq!(std::fs::read(&path).unwrap(), written);
+    }
+    let ran = headgate(&["init", "--strategy", "canary", "-", "--json"]);
+    assert!(ran.json()["text"].as_str().unwrap().contains("kind: Rollout"));
+}
+
+#[test]
+fn strategies_that_are_not_built_are_refused_and_help_says_which_fits() {
+    for strategy in ["ab", "bandit"] {
+        let ran = headgate(&["init", "--strategy", strategy, "-"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+        assert!(
+            ran.err.contains("is not there yet") && ran.err.contains("canary, blue-green and shadow"),
+            "{}",
+            ran.err
+        );
+    }
+    let help = headgate(&["init", "--help"]).out;
+    for word in ["who meets a bad version", "cost beside stable", "cut-over", "a business metric", "safety", "bandit"] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+}
+
+#[test]
+fn a_rollout_file_is_refused_with_every_problem_its_line_and_its_fix() {
+    let folder = Folder::new();
+    let text = "apiVersion: headgate.dev/v1\nkind: Rollout\nmetadata: {name: a b}\nspec:\n  target: t.yaml\n  route: shop\n  strategy:\n    canary: {steps: [{weight: 7, duration: 1h}, {weight: 50%}, {weight: 100%}]}\n  analysis: {alpha: 7}\n";
+    let file = folder.write("rollout.yaml", text);
+    let ran = headgate(&["validate", &file, "--json"]);
+    assert_eq!(ran.code, 3);
+    let json = ran.json();
+    let paths: Vec<&str> = json["problems"].as_array().unwrap().iter().map(|p| p["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["metadata.name", "spec.strategy.canary.steps[0].weight", "spec.analysis.alpha"], "{json:#}");
+    let alpha = &json["problems"][2];
+    assert_eq!((&alpha["line"], &alpha["snippet"]), (&json!(9), &json!("  analysis: {alpha: 7}")));
+    assert!(alpha["fix"].as_str().unwrap().contains("0.01"), "{alpha}");
+    let shown = headgate(&["validate", &file]).err;
+    assert!(shown.contains("9 |   analysis: {alpha: 7}") && shown.contains("fix: choose a chance"), "{shown}");
+}
+
+#[test]
+fn the_schema_of_each_kind_of_file_is_printed() {
+    for (kind, title) in [("plugin", "PluginConfig"), ("target", "Target"), ("rollout", "Rollout")] {
+        let schema = headgate(&["schema", kind, "--json"]).json()["schema"].clone();
+        assert_eq!(schema["title"], title);
+    }
+}

@@ -1,6 +1,7 @@
 //! What each verb does, one file each: reads files and proxies, asks the pure parts, and answers.
 
 mod explain;
+mod init;
 mod kill;
 mod push;
 mod render;
@@ -28,10 +29,12 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Status(args) => status::run(&args, cli.json),
         Verb::Explain(args) => explain::run(&args),
         Verb::Token(args) => token::run(&args),
+        Verb::Init(args) => init::run(&args),
         Verb::Schema(args) => {
             let schema = match args.of {
                 Of::Plugin => headgate_contract::json_schema(),
                 Of::Target => crate::target::json_schema(),
+                Of::Rollout => headgate_rollout::file::json_schema(),
             };
             let text = format!("{schema:#}");
             Ok(Answer::done(serde_json::json!({"schema": schema}), text))

@@ -1,11 +1,14 @@
 //! `headgate validate`: all that is wrong with any of the files.
 
+use headgate_rollout::plan::StepKind;
 use serde_json::json;
 
 use crate::answer::Answer;
 use crate::cli::Validate;
+use crate::document::Document;
 use crate::exit::{Exit, Failure};
 use crate::plugin::Plugin;
+use crate::rollout_file::{self, Loaded};
 use crate::target::Target;
 
 pub(super) fn run(args: &Validate) -> Result<Answer, Failure> {
@@ -33,7 +36,25 @@ pub(super) fn run(args: &Validate) -> Result<Answer, Failure> {
         }
     }
     for path in &args.files {
-        match Plugin::read(path, name.as_deref()) {
+        let document = match Document::read(path) {
+            Ok(document) => document,
+            Err(failure) => {
+                note(failure);
+                continue;
+            }
+        };
+        if rollout_file::is_rollout(&document) {
+            match rollout_file::of(&document, path, None) {
+                Ok(loaded) => {
+                    lines.push(format!("{}: good, {}", path.display(), rollout(&loaded)));
+                    files.push(json!({"file": path, "rollout": loaded.plan.name, "target": loaded.plan.target,
+                        "route": loaded.plan.route, "strategy": loaded.plan.strategy, "steps": loaded.plan.steps.len()}));
+                }
+                Err(failure) => note(failure),
+            }
+            continue;
+        }
+        match Plugin::of(document, name.as_deref()) {
             Ok(plugin) => {
                 let routes: Vec<&str> = plugin.config.routes.iter().map(|r| r.name.as_str()).collect();
                 let features: Vec<String> = crate::plugin::features(&plugin.config).into_iter().collect();
@@ -59,4 +80,24 @@ pub(super) fn run(args: &Validate) -> Result<Answer, Failure> {
     names.dedup();
     let names = names.join(", ");
     Err(Failure::refused(&names, findings))
+}
+
+/// A rollout in a line, and what is missing beside it.
+fn rollout(loaded: &Loaded) -> String {
+    let plan = &loaded.plan;
+    let weights: Vec<String> =
+        plan.steps.iter().filter(|s| matches!(s.kind, StepKind::Weight)).map(|s| s.name.clone()).collect();
+    let took = std::time::Duration::from_millis(plan.shortest_ms());
+    let mut out = format!(
+        "rollout {} of route {}: {}, {} at the least",
+        plan.name,
+        plan.route,
+        weights.join(", "),
+        humantime::format_duration(took)
+    );
+    let target = loaded.target_path();
+    if !target.exists() {
+        out.push_str(&format!("; its target file {} is not there", target.display()));
+    }
+    out
 }

@@ -45,13 +45,13 @@ pub struct Gate {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Provider {
-    /// A Prometheus server.
+    /// A Prometheus server. Example: `{address: "http://prometheus:9090"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
-    /// A webhook that returns JSON.
+    /// A webhook that returns JSON. Example: `{url: "https://checks.example/accuracy"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
-    /// Outcomes that come in by file or HTTP.
+    /// Outcomes that come in by file or HTTP. Example: `{file: outcomes.jsonl}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcomes: Option<Outcomes>,
 }

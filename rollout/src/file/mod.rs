@@ -95,7 +95,7 @@ pub struct Spec {
     /// How the way back is taken. Default: at once.
     #[serde(default)]
     pub rollback: RollbackPolicy,
-    /// What happens when proxies reject a publish or do not answer.
+    /// What happens when proxies reject a publish or do not answer. Default: it holds as soon as one does.
     #[serde(default)]
     pub proxies: Proxies,
     /// Where measurements other than the proxies' own come from, by name. Default: none.
@@ -104,10 +104,10 @@ pub struct Spec {
     /// Who is told. Default: nobody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notifications: Vec<Notification>,
-    /// The time after 100 %.
+    /// The time after 100 %. Default: judged for `24h`, stale after `48h`.
     #[serde(default)]
     pub monitoring: Monitoring,
-    /// How the end is verified.
+    /// How the end is verified. Default: the fail-safe route is seen to reach the new version.
     #[serde(default)]
     pub finalising: Finalising,
     /// Whether the way back must have been rehearsed lately. Default: no.
@@ -142,8 +142,8 @@ fn canary() -> String {
     "canary".to_owned()
 }
 
-/// JSON Schema (draft 2020-12) of the rollout file.
+/// JSON Schema (draft 2020-12) of the rollout file, in the form in which it is published (`rollout/schema.json`).
 #[cfg(feature = "schema")]
-pub fn json_schema() -> schemars::Schema {
-    schemars::schema_for!(Rollout)
+pub fn json_schema() -> serde_json::Value {
+    headgate_contract::closed_schema(schemars::schema_for!(Rollout).to_value())
 }

@@ -9,13 +9,13 @@ use super::{Criterion, Gate, Percent, Span};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Strategy {
-    /// Its share rises step by step.
+    /// Its share rises step by step. Example: `{}`, the default steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
-    /// Both versions are warm, and all traffic is switched at once, there and back.
+    /// Both versions are warm, and all traffic is switched at once, there and back. Example: `{readiness: [{url: …}]}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blue_green: Option<BlueGreen>,
-    /// It gets copies until the shadow's criteria hold, then the canary's steps.
+    /// It gets copies until the shadow's criteria hold, then the canary's steps. Example: `{share: 10%}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowFirst>,
 }
@@ -48,16 +48,16 @@ pub struct Step {
     /// Shares of its own for segments of the route; the others get `weight`. Example: `{premium: 0%}`.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub segments: std::collections::BTreeMap<String, Percent>,
-    /// Copies only: the new version answers nobody.
+    /// Copies only: the new version answers nobody. Example: `{share: 10%, duration: 30m}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowStep>,
-    /// Waits, for a time or until somebody resumes.
+    /// Waits, for a time or until somebody resumes. Example: `{duration: 1h}`, `{}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<PauseStep>,
-    /// Waits for an approval.
+    /// Waits for an approval. Example: `{name: sign-off}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// Judges once more at the weights in force, with a window of its own.
+    /// Judges once more at the weights in force, with a window of its own. Example: `{duration: 30m}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<AnalysisStep>,
     /// Measured time that a `weight` step takes. Default `30m`.
@@ -106,7 +106,7 @@ pub struct AnalysisStep {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BlueGreen {
-    /// Requests that the new side must answer as expected before the switch. At least one.
+    /// Requests that the new side must answer as expected before the switch, at least one. Example: `[{url: "http://10.0.0.7:8080/healthz"}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readiness: Vec<ReadinessRequest>,
     /// How long the old side is measured before the switch, to have something to compare with. Default `5m`.
@@ -139,7 +139,7 @@ pub struct ReadinessRequest {
     /// Body. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The answer it must get.
+    /// The answer it must get. Default: status 200 within 5s.
     #[serde(default)]
     pub expect: ExpectedAnswer,
 }
@@ -177,7 +177,7 @@ pub struct ShadowFirst {
     /// The steps after it. Default: those of a canary.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
-    /// As a canary's.
+    /// As a canary's. Default `100%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_weight: Option<Percent>,
 }
