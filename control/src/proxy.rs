@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::stats::{self, Reading};
 use crate::target::Proxy;
+use crate::web::encoded;
 
 /// Asks proxies; each question has its own time limit.
 #[derive(Debug, Clone)]
@@ -73,19 +74,6 @@ impl Client {
         let answer = self.agent.get(url).call().map_err(said)?;
         answer.into_body().into_with_config().limit(64 << 20).read_to_string().map_err(said)
     }
-}
-
-/// Percent-encodes all but unreserved characters (RFC 3986).
-fn encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 /// Asks all proxies at once; the answers come in the proxies' order.
