@@ -13,6 +13,7 @@
 pub mod file;
 pub mod measure;
 pub mod plan;
+pub mod simulate;
 pub mod state;
 pub mod stats;
 mod text;

@@ -1,0 +1,277 @@
+//! A rollout lived through in virtual time: the same [`tick`] and judge as on live proxies, on synthetic users.
+//!
+//! It answers "with this traffic, would this plan notice?" before anybody is at risk. Proxies take what is published at once, gates say
+//! yes, somebody resumes after pauses, the fail-safe route is in order: what is simulated is the judgement, not the network.
+//! Criteria whose numbers come from elsewhere (CPU, memory, custom metrics, values) are left out, and [`Lived::left_out`] names them;
+//! outcomes of success are simulated. A hold that lasts as long as the step is taken for its end.
+
+mod random;
+mod traffic;
+
+use std::sync::Arc;
+
+use crate::file::{Metric, WHOLE};
+use crate::measure::Totals;
+use crate::plan::{Plan, Source, StepKind, Weights};
+use crate::state::{Baseline, Look, Outcome, State};
+use crate::tick::{
+    Action, Answer, Command, Confirmation, Event, GateAnswer, InForce, Input, Measured, Measurement, ProxyStatus,
+    Reading, Recorded, Sums, Verb, tick, wanted,
+};
+use traffic::Traffic;
+
+/// How one version behaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Version {
+    /// Share of requests answered with 5xx, 0 to 1.
+    pub error: f64,
+    /// Share answered with 4xx.
+    pub client_error: f64,
+    /// Share that times out.
+    pub timeout: f64,
+    /// Share that is never answered.
+    pub hang: f64,
+    /// Median latency, ms, above 0; latencies are log-normal.
+    pub p50_ms: f64,
+    /// 95th percentile of latency, ms, at least the median.
+    pub p95_ms: f64,
+    /// Share of outcomes that are a success.
+    pub success: f64,
+}
+
+impl Default for Version {
+    fn default() -> Self {
+        Self { error: 0.005, client_error: 0.0, timeout: 0.0, hang: 0.0, p50_ms: 20.0, p95_ms: 80.0, success: 0.9 }
+    }
+}
+
+/// The traffic, and how both versions behave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// Requests a second to the route, all versions together.
+    pub requests_per_s: f64,
+    /// Users that they come from.
+    pub users: u64,
+    /// How alike requests of one user are: the intraclass correlation, 0 (not at all) to 1 (a user always gets the same).
+    pub correlation: f64,
+    /// The version in service.
+    pub stable: Version,
+    /// The new one.
+    pub canary: Version,
+    /// The new version behaves as the old one for so long, ms.
+    pub good_for_ms: u64,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            requests_per_s: 100.0,
+            users: 10_000,
+            correlation: 0.05,
+            stable: Version::default(),
+            canary: Version::default(),
+            good_for_ms: 0,
+        }
+    }
+}
+
+/// How a simulated rollout went.
+#[derive(Debug, Clone)]
+pub struct Lived {
+    /// Its last state.
+    pub state: State,
+    /// What happened and when, ms from [`BEGAN_MS`].
+    pub events: Vec<(u64, Event)>,
+    /// Every look, if they were to be kept.
+    pub looks: Vec<Look>,
+    /// When it ended, unix ms.
+    pub ended_ms: u64,
+    /// How often the state machine was called.
+    pub ticks: u64,
+    /// Criteria that cannot be simulated, by step.
+    pub left_out: Vec<String>,
+}
+
+impl Lived {
+    /// How it ended; a hold that nobody ends is [`Outcome::Held`].
+    pub fn outcome(&self) -> Outcome {
+        self.state.outcome.unwrap_or(Outcome::Held)
+    }
+}
+
+/// When simulated rollouts begin, unix ms: 2027-01-15 08:00:00 UTC.
+pub const BEGAN_MS: u64 = 1_800_000_000_000;
+/// How long a recorded baseline was recorded, ms.
+const RECORDED_MS: u64 = 3_600_000;
+/// The simulated proxy's name.
+const PROXY: &str = "simulated";
+
+/// Lives through a rollout. The same arguments give the same life.
+pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, keep_looks: bool) -> Lived {
+    let (plan, left_out) = simulated(plan);
+    let mut world = World {
+        plan: &plan,
+        scenario,
+        seed,
+        traffic: Traffic::new(scenario, seed, BEGAN_MS),
+        in_force: Weights::none(),
+        bad_from_ms: BEGAN_MS.saturating_add(scenario.good_for_ms),
+        outcomes_from: None,
+        done: Vec::new(),
+        resumed: 0,
+    };
+    let mut lived = Lived {
+        state: State::new(plan.name.clone()),
+        events: Vec::new(),
+        looks: Vec::new(),
+        ended_ms: BEGAN_MS,
+        ticks: 0,
+        left_out,
+    };
+    let give_up = BEGAN_MS + 4 * plan.shortest_ms().max(3_600_000);
+    let mut now = BEGAN_MS;
+    while now < give_up {
+        let input = world.input(&lived.state, now);
+        let state = core::mem::replace(&mut lived.state, State::new(""));
+        let out = tick(&plan, state, &input);
+        lived.ticks += 1;
+        world.act(&out.effects);
+        if keep_looks && let Some(look) = out.state.look.as_ref().filter(|look| look.at_ms == now) {
+            lived.looks.push(look.clone());
+        }
+        lived.events.extend(out.events.into_iter().map(|event| (now, event)));
+        lived.state = out.state;
+        lived.ended_ms = now;
+        if lived.state.outcome.is_some() && lived.state.phase.is_over() || held(&plan, &lived.state, now) {
+            break;
+        }
+        now = out.next_ms.max(now + 1);
+    }
+    lived
+}
+
+/// A plan without what cannot be simulated.
+fn simulated(plan: &Plan) -> (Plan, Vec<String>) {
+    let mut plan = plan.clone();
+    let mut left_out = Vec::new();
+    for step in plan.steps.iter_mut().chain([&mut plan.monitoring]) {
+        let name = step.name.clone();
+        step.criteria.retain(|criterion| {
+            let fits = criterion.source == Source::Proxies || criterion.metric == Metric::Success;
+            if !fits {
+                left_out.push(format!("{} of {name}", criterion.name));
+            }
+            fits
+        });
+    }
+    (plan, left_out)
+}
+
+/// Whether a hold has lasted as long as its step takes.
+fn held(plan: &Plan, state: &State, now: u64) -> bool {
+    let patience = plan.step(state.step).duration_ms.unwrap_or(0).max(600_000);
+    state.hold.as_ref().is_some_and(|hold| now.saturating_sub(hold.since_ms) >= patience)
+}
+
+/// Everything around the state machine.
+struct World<'p> {
+    plan: &'p Plan,
+    scenario: &'p Scenario,
+    seed: u64,
+    traffic: Traffic<'p>,
+    in_force: Weights,
+    bad_from_ms: u64,
+    /// Outcomes before the window that is judged: since when, the canary's and stable's.
+    outcomes_from: Option<(u64, Sums, Sums)>,
+    done: Vec<u64>,
+    resumed: usize,
+}
+
+impl World<'_> {
+    fn input(&mut self, state: &State, now: u64) -> Input {
+        let part = |parts: u32| f64::from(parts) / f64::from(WHOLE);
+        let canary = if self.in_force.only_canary { 1.0 } else { part(self.in_force.canary) };
+        self.traffic.advance(now, canary, part(self.in_force.mirror), now >= self.bad_from_ms);
+        let wanted = wanted(self.plan, state);
+        let yes = |detail: &str| Some(Answer { holds: true, detail: detail.to_owned() });
+        let mut input = Input {
+            now_ms: now,
+            in_force: Some(InForce { weights: Some(self.in_force.clone()), ..InForce::default() }),
+            proxies: vec![Confirmation {
+                proxy: PROXY.to_owned(),
+                fence: state.fence,
+                status: ProxyStatus::Applied,
+                why: "simulated".to_owned(),
+            }],
+            readiness: wanted.readiness.as_ref().and_then(|_| yes("simulated")),
+            failsafe: if wanted.failsafe { yes("simulated") } else { None },
+            last_drill_ms: Some(now),
+            done: core::mem::take(&mut self.done),
+            ..Input::default()
+        };
+        if wanted.readings {
+            let snapshot = self.traffic.snapshot(&self.plan.stable, &self.plan.canary);
+            input.readings.push(Reading { proxy: PROXY.to_owned(), snapshot: Ok(Arc::new(snapshot)) });
+        }
+        if let Some(gate) = wanted.gate {
+            let reason = "simulated".to_owned();
+            input.gates.push(GateAnswer { gate: gate.gate, approved: true, actor: "simulation".to_owned(), reason });
+        }
+        if let Some(name) = wanted.recorded {
+            input.recorded = Some(Recorded::Found(Box::new(self.recorded(name, now))));
+        }
+        for ask in wanted.asks {
+            let value = self.measured(ask.since_ms);
+            input.measurements.push(Measurement { criterion: ask.criterion, at_ms: now, value });
+        }
+        let step = self.plan.step(state.step);
+        let pauses = matches!(step.kind, StepKind::Pause) && step.duration_ms.is_none();
+        if pauses && self.resumed <= state.step && state.started_ms > 0 {
+            self.resumed = state.step + 1;
+            input.commands.push(Command {
+                id: format!("resume {}", state.step),
+                actor: "simulation".to_owned(),
+                reason: "simulated".to_owned(),
+                at_ms: now,
+                verb: Verb::Resume,
+            });
+        }
+        input
+    }
+
+    fn act(&mut self, effects: &[crate::tick::Effect]) {
+        for effect in effects {
+            if let Action::Publish { weights, .. } = &effect.action {
+                self.in_force = weights.clone();
+            }
+            self.done.push(effect.id);
+        }
+    }
+
+    /// Outcomes since a window began.
+    fn measured(&mut self, since_ms: u64) -> Measured {
+        let (canary, stable) = self.traffic.outcomes();
+        let known = self.outcomes_from.as_ref().filter(|(since, ..)| *since == since_ms);
+        let Some((_, canary_then, stable_then)) = known else {
+            self.outcomes_from = Some((since_ms, canary, stable));
+            return Measured::NoValues;
+        };
+        let grown = |now: Sums, then: &Sums| Sums {
+            buckets: now.buckets.iter().zip(&then.buckets).map(|(n, t)| (n.0 - t.0, n.1 - t.1)).collect(),
+        };
+        Measured::Sums { canary: grown(canary, canary_then), stable: grown(stable, stable_then) }
+    }
+
+    /// A baseline of the same traffic, recorded before the rollout.
+    fn recorded(&self, name: String, now: u64) -> Baseline {
+        let mut before = Traffic::new(self.scenario, self.seed ^ 1, now.saturating_sub(RECORDED_MS));
+        before.advance(now, 0.0, 0.0, false);
+        let counters = before.stable().clone();
+        let variants = [(self.plan.stable.clone(), [("default".to_owned(), counters)].into())].into();
+        let totals = Totals { variants, ..Totals::default() };
+        Baseline::of(name, &self.plan.stable, now.saturating_sub(RECORDED_MS), now, &totals)
+    }
+}
+
+#[cfg(test)]
+mod tests;
