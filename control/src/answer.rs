@@ -66,6 +66,8 @@ pub(crate) fn coloured(text: &str, colour: AnsiColor) -> String {
 pub(crate) fn show(result: Result<Answer, Failure>, json: bool) -> ExitCode {
     // Whoever closes the pipe early has read enough.
     let exit = match result {
+        // A verb that has shown all while it ran.
+        Ok(answer) if answer.json.is_null() && answer.text.is_empty() => answer.exit,
         Ok(answer) if json => {
             let mut document = answer.json;
             if let Some(fields) = document.as_object_mut() {

@@ -1,5 +1,7 @@
 //! The command line: verbs, arguments and help. What they do is in `verbs`.
 
+pub(crate) mod rollouts;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,6 +78,11 @@ pub(crate) enum Verb {
     /// Show what is asked for and what is in force on each proxy.
     #[command(after_help = "Examples:\n  headgate status target.yaml\n  headgate status target.yaml --watch 2s")]
     Status(Status),
+    /// Run rollouts to their end: step by step, judged, and taken back when the numbers say so.
+    #[command(
+        after_help = "Examples:\n  headgate run rollout.yaml\n  headgate run shop.yaml cart.yaml --json\n  headgate run rollout.yaml --listen 127.0.0.1:8440 --public-url https://gates.example\n\nIt may be killed at any moment; `headgate run` with the same file goes on where it was.\nExit codes: 0 promoted, 10 rolled back, 11 held, 12 aborted, 2 bad file, 6 another process runs the target."
+    )]
+    Run(rollouts::Run),
     /// Tell which variant a request gets, and every rule passed on the way.
     #[command(
         after_help = "Examples:\n  headgate explain -f shop.yaml -H 'x-user-id: 7'\n  headgate explain -f shop.yaml --host shop.example --path '/v1/cart?beta=1' --cookie sid=abc\n  headgate explain -f shop.yaml --claim payload.sub=alice --address 203.0.113.9"

@@ -24,6 +24,12 @@ pub(crate) enum Exit {
     Conflict = 6,
     /// Nothing was written: a proxy lacks what the configuration needs, or more than the configuration would change.
     Unfit = 7,
+    /// A rollout was rolled back.
+    RolledBack = 10,
+    /// A rollout ended while holding.
+    Held = 11,
+    /// A rollout was aborted by a person.
+    Aborted = 12,
 }
 
 impl Exit {
@@ -38,6 +44,20 @@ impl Exit {
             Self::Rejected => "rejected",
             Self::Conflict => "conflict",
             Self::Unfit => "unfit",
+            Self::RolledBack => "rolledBack",
+            Self::Held => "held",
+            Self::Aborted => "aborted",
+        }
+    }
+
+    /// The one with a rollout's number.
+    pub(crate) const fn of_run(number: u8) -> Self {
+        match number {
+            0 => Self::Done,
+            10 => Self::RolledBack,
+            11 => Self::Held,
+            12 => Self::Aborted,
+            _ => Self::Failed,
         }
     }
 }

@@ -6,42 +6,41 @@
 
 mod answer;
 mod cli;
-#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
 mod clock;
 mod document;
 mod exit;
+#[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
+mod exposition;
 mod finding;
 mod init;
-#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod intake;
 mod links;
 mod merge;
-#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
 mod notify;
-#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+#[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
 mod owner;
 mod plugin;
-#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod pool;
 mod providers;
 mod proxy;
 mod publisher;
 mod render;
 #[allow(dead_code, unused_imports, reason = "the verbs that use it come next")]
 mod report;
-#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+#[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
 mod rollout_file;
-#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
+mod run;
 mod server;
 mod stats;
-#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
-#[allow(unused_imports, reason = "as above")]
+#[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
 mod store;
 mod structure;
 mod target;
 mod verbs;
 mod verify;
-#[allow(dead_code, reason = "the rollout runner, which uses it, comes next")]
 mod web;
 mod weights;
+mod write;
 
 use clap::Parser as _;
 

@@ -39,11 +39,11 @@ pub(crate) fn killed(config: &Value) -> bool {
     config.get("killSwitch").and_then(Value::as_bool).unwrap_or(false)
 }
 
-fn routes(config: &Value) -> &[Value] {
+pub(crate) fn routes(config: &Value) -> &[Value] {
     config.get("routes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn name(route: &Value) -> &str {
+pub(crate) fn name(route: &Value) -> &str {
     route.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -68,7 +68,11 @@ impl Client {
         }
     }
 
-    fn get(&self, url: &str) -> Result<String, String> {
+    /// The text at an address, as a proxy answers it.
+    ///
+    /// # Errors
+    /// In words, with the address asked.
+    pub(crate) fn get(&self, url: &str) -> Result<String, String> {
         // Without the query, which nobody wants to read.
         let said = |e: ureq::Error| format!("{}: {e}", url.split('?').next().unwrap_or(url));
         let answer = self.agent.get(url).call().map_err(said)?;

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::exposition;
+
 /// One reading of one proxy.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,6 +35,15 @@ pub(crate) struct Reading {
 
 /// The names that [`Reading`] needs, as the regular expression of Envoy's `filter` parameter.
 pub(crate) const FILTER: &str = r"headgate_(acknowledgements|revision|build|unknown_fields|refused_configurations)$|^server\.concurrency$|extension_config_discovery\..*\.update_rejected$|^cluster\..*\.upstream_rq_active$";
+
+/// Series of the filter's that say what it is and has in force, rather than what it did.
+const IDENTITY: [&str; 5] = [
+    "headgate_acknowledgements",
+    "headgate_revision",
+    "headgate_build",
+    "headgate_unknown_fields",
+    "headgate_refused_configurations",
+];
 
 #[derive(Debug)]
 struct Sample {
@@ -75,40 +86,43 @@ fn envoy_sample(name: &str, value: u64) -> Sample {
 
 /// Reads `/stats/prometheus`.
 pub(crate) fn from_prometheus(text: &str, target: &str, resource: &str) -> Reading {
-    let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-        let (series, value) = line.rsplit_once(' ')?;
-        let value: f64 = value.parse().ok()?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "counters and gauges that are whole and not negative"
-        )]
-        let value = value as u64;
-        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-        let mut labels: BTreeMap<String, String> = labels
-            .trim_end_matches('}')
-            .split("\",")
-            .filter_map(|pair| pair.split_once("=\""))
-            .map(|(key, value)| (key.trim_start_matches(',').to_owned(), value.trim_end_matches('"').to_owned()))
-            .collect();
-        if let Some(cluster) = labels.remove("envoy_cluster_name").or_else(|| labels.remove("cluster_name")) {
-            labels.insert("cluster".to_owned(), cluster);
-        }
-        let name = match name {
-            "envoy_server_concurrency" => "server.concurrency".to_owned(),
-            "envoy_cluster_upstream_rq_active" => "upstream_rq_active".to_owned(),
-            other => match other.split_once("extension_config_discovery_http_filter_") {
-                Some((_, rest)) => format!(
+    reading(exposition::samples(text).filter_map(|s| prometheus_sample(&s)), target, resource)
+}
+
+/// A sample of Prometheus' form, if [`Reading`] needs it.
+fn prometheus_sample(sample: &exposition::Sample<'_>) -> Option<Sample> {
+    let name = match sample.name {
+        "envoy_server_concurrency" => "server.concurrency".to_owned(),
+        "envoy_cluster_upstream_rq_active" => "upstream_rq_active".to_owned(),
+        other => match other.split_once("extension_config_discovery_http_filter_") {
+            Some((_, rest)) => {
+                format!(
                     "extension_config_discovery.http_filter.{}",
                     rest.replace("_update_rejected", ".update_rejected")
-                ),
+                )
+            }
+            None => {
                 // Istio and plain Envoy differ in what they put before a custom metric's name.
-                None => other.rfind("headgate_").map_or(other, |at| &other[at..]).to_owned(),
-            },
-        };
-        Some(Sample { name, labels, value })
-    });
-    reading(samples, target, resource)
+                let name = other.rfind("headgate_").and_then(|at| other.get(at..))?;
+                if !IDENTITY.contains(&name) {
+                    return None;
+                }
+                name.to_owned()
+            }
+        },
+    };
+    let mut labels: BTreeMap<String, String> =
+        sample.labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    if let Some(cluster) = labels.remove("envoy_cluster_name").or_else(|| labels.remove("cluster_name")) {
+        labels.insert("cluster".to_owned(), cluster);
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counters and gauges that are whole and not negative"
+    )]
+    let value = sample.value as u64;
+    Some(Sample { name, labels, value })
 }
 
 fn reading(samples: impl Iterator<Item = Sample>, target: &str, resource: &str) -> Reading {

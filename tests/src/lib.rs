@@ -22,7 +22,6 @@ mod fault;
 mod metrics;
 mod paths;
 mod permit;
-mod process;
 mod raw;
 mod relay;
 mod upstream;

@@ -1,8 +1,12 @@
 //! Where measurements come from. Providers know nothing of each other, of steps or of verdicts: each turns a question into numbers, into
 //! "no values", or into an error in words.
 
+pub(crate) mod envoy;
 pub(crate) mod prometheus;
+pub(crate) mod queries;
 pub(crate) mod webhook;
+
+use headgate_rollout::tick::{Ask, Measured};
 
 /// What a provider says to one question.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,4 +15,20 @@ pub(crate) enum Found {
     Number(f64),
     /// It answered, and has nothing: an empty vector, NaN, null. Never success, never failure.
     Nothing,
+}
+
+/// Both versions' numbers, or that there are none.
+pub(crate) fn values(
+    ask: &Ask,
+    canary: Found,
+    stable: impl FnOnce() -> Result<Found, String>,
+) -> Result<Measured, String> {
+    let Found::Number(canary) = canary else { return Ok(Measured::NoValues) };
+    if !ask.baseline {
+        return Ok(Measured::Values { canary, stable: None });
+    }
+    Ok(match stable()? {
+        Found::Number(stable) => Measured::Values { canary, stable: Some(stable) },
+        Found::Nothing => Measured::Values { canary, stable: None },
+    })
 }

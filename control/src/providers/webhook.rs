@@ -5,12 +5,18 @@ use serde_json::Value;
 use super::Found;
 use crate::web::Web;
 
-/// Asks an address for a number, at a JSON pointer (RFC 6901) of the answer; the whole answer when it is empty.
+/// Sends an address JSON that says what is meant, and takes a number from its answer, at a JSON pointer (RFC 6901) of the answer; the whole answer when it is empty.
 ///
 /// # Errors
 /// In words: not reachable, a status that is no success, no JSON, no number there.
-pub(crate) fn number(web: &Web, url: &str, headers: &[(String, String)], pointer: &str) -> Result<Found, String> {
-    let said = web.get(url, headers)?;
+pub(crate) fn number(
+    web: &Web,
+    url: &str,
+    headers: &[(String, String)],
+    body: &Value,
+    pointer: &str,
+) -> Result<Found, String> {
+    let said = web.post(url, headers, body)?;
     let place = crate::web::place(url);
     if !(200..300).contains(&said.status) {
         return Err(format!("{place} answered {}", said.status));
@@ -47,7 +53,7 @@ mod tests {
         ];
         let (url, _asked) = server(answers.iter().map(|(s, b)| (*s, (*b).to_owned())).collect());
         let web = Web::new(Manner { retries: 0, ..Manner::default() }).unwrap();
-        let ask = || number(&web, &url, &[], "/a/b/0");
+        let ask = || number(&web, &url, &[], &Value::Null, "/a/b/0");
         assert_eq!(ask(), Ok(Found::Number(0.5)));
         assert_eq!(ask(), Ok(Found::Nothing));
         assert_eq!(ask(), Ok(Found::Nothing));

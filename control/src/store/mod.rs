@@ -9,7 +9,9 @@
 mod audit;
 mod baselines;
 mod commands;
+mod drills;
 mod gates;
+mod looks;
 mod outcomes;
 mod rollouts;
 
@@ -38,7 +40,7 @@ const BUSY: Duration = Duration::from_secs(2);
 const SCHEMA: &str = "
 create table rollouts (
   name text not null, run integer not null, target text not null, target_file text not null, route text not null,
-  file text not null, spec text not null, digest text not null, phase text not null, state text not null,
+  file text not null, spec text not null, digest text not null, forced text not null, phase text not null, state text not null,
   started integer not null, updated integer not null, ended integer, exit integer,
   primary key (name, run)) strict;
 create table audit (
@@ -57,6 +59,13 @@ create table outcomes (
   id integer primary key autoincrement, route text not null, key text, variant text not null, bucket integer,
   success integer, value real, at integer not null, unique (route, key, at)) strict;
 create index outcomes_by_time on outcomes (route, at);
+create table places (name text primary key, inode integer not null, at integer not null) strict;
+create table looks (
+  rollout text not null, run integer not null, at integer not null, data text not null,
+  primary key (rollout, run, at)) strict;
+create table drills (
+  id integer primary key autoincrement, at integer not null, target text not null, route text not null,
+  passed integer not null, data text not null) strict;
 create table gates (
   rollout text not null, run integer not null, gate text not null, opened integer not null, answer text, actor text,
   reason text, answered integer, primary key (rollout, run, gate)) strict;

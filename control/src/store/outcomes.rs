@@ -2,7 +2,7 @@
 //!
 //! Kept as they came, so that a window can begin at any step; summed when they are asked for.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::Store;
 use crate::exit::Failure;
@@ -53,6 +53,29 @@ impl Store {
             }
             t.commit()?;
             Ok(new)
+        })
+    }
+
+    /// To which inode and place a file of outcomes was taken in.
+    pub(crate) fn place(&self, name: &str) -> Result<Option<(u64, u64)>, Failure> {
+        self.with(|c| {
+            c.query_row("select inode, at from places where name = ?1", [name], |row| {
+                let (inode, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+                Ok((inode.cast_unsigned(), at.cast_unsigned()))
+            })
+            .optional()
+        })
+    }
+
+    /// Notes how far a file was taken in.
+    pub(crate) fn keep_place(&self, name: &str, (inode, at): (u64, u64)) -> Result<(), Failure> {
+        self.with(|c| {
+            c.execute(
+                "insert into places (name, inode, at) values (?1, ?2, ?3)
+                 on conflict (name) do update set inode = excluded.inode, at = excluded.at",
+                params![name, inode.cast_signed(), at.cast_signed()],
+            )
+            .map(drop)
         })
     }
 

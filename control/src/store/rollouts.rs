@@ -22,6 +22,8 @@ pub(crate) struct Row {
     pub(crate) spec: String,
     /// SHA-256 of `spec`, so that a file that was changed meanwhile is seen.
     pub(crate) digest: String,
+    /// Who overrode refusals and why, as JSON; empty when nobody did.
+    pub(crate) forced: String,
     /// The phase, as people know it.
     pub(crate) phase: String,
     /// The state machine's state, as JSON.
@@ -36,7 +38,7 @@ pub(crate) struct Row {
 }
 
 const COLUMNS: &str =
-    "name, run, target, target_file, route, file, spec, digest, phase, state, started, updated, ended, exit";
+    "name, run, target, target_file, route, file, spec, digest, forced, phase, state, started, updated, ended, exit";
 
 fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
@@ -48,12 +50,13 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         file: row.get(5)?,
         spec: row.get(6)?,
         digest: row.get(7)?,
-        phase: row.get(8)?,
-        state: row.get(9)?,
-        started: row.get(10)?,
-        updated: row.get(11)?,
-        ended: row.get(12)?,
-        exit: row.get(13)?,
+        forced: row.get(8)?,
+        phase: row.get(9)?,
+        state: row.get(10)?,
+        started: row.get(11)?,
+        updated: row.get(12)?,
+        ended: row.get(13)?,
+        exit: row.get(14)?,
     })
 }
 
@@ -62,7 +65,9 @@ impl Store {
     pub(crate) fn begin(&self, r: &Row) -> Result<(), Failure> {
         self.with(|c| {
             c.execute(
-                &format!("insert into rollouts ({COLUMNS}) values (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"),
+                &format!(
+                    "insert into rollouts ({COLUMNS}) values (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
+                ),
                 params![
                     r.name,
                     r.run,
@@ -72,6 +77,7 @@ impl Store {
                     r.file,
                     r.spec,
                     r.digest,
+                    r.forced,
                     r.phase,
                     r.state,
                     r.started,
@@ -136,6 +142,7 @@ pub(super) mod tests {
             file: text("/etc/r.yaml"),
             spec: text("{}"),
             digest: text("d"),
+            forced: text(""),
             phase: text("Progressing"),
             state: text("{}"),
             started: 1,

@@ -19,7 +19,7 @@ use crate::stats::Reading;
 use crate::target::{Proxy, Target};
 use crate::verify::{self, Verdict};
 
-use super::write::{PATIENCE, QUESTION, Rules, exit, in_force, write};
+use crate::write::{PATIENCE, QUESTION, Rules, exit, in_force, write};
 
 /// How long a kill waits for slow proxies, and for another writer, before it writes the configuration.
 const HEAD_START: Duration = Duration::from_millis(250);

@@ -5,11 +5,11 @@ mod init;
 mod kill;
 mod push;
 mod render;
+mod run;
 mod set;
 mod status;
 mod token;
 mod validate;
-mod write;
 
 use clap::CommandFactory as _;
 
@@ -27,6 +27,7 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Kill(args) => kill::run(&args, true),
         Verb::Revive(args) => kill::run(&args, false),
         Verb::Status(args) => status::run(&args, cli.json),
+        Verb::Run(args) => run::run(&args, cli.json),
         Verb::Explain(args) => explain::run(&args),
         Verb::Token(args) => token::run(&args),
         Verb::Init(args) => init::run(&args),

@@ -7,7 +7,7 @@ use crate::merge::{self, Others};
 use crate::plugin::Plugin;
 use crate::target::Target;
 
-use super::write::{Rules, write};
+use crate::write::{Rules, write};
 
 pub(super) fn run(args: &Push) -> Result<Answer, Failure> {
     let target = Target::read(&args.target)?;

@@ -9,7 +9,7 @@ use crate::merge;
 use crate::target::Target;
 use crate::weights::{self, Weights};
 
-use super::write::{Rules, write};
+use crate::write::{Rules, write};
 
 pub(super) fn run(args: &Set) -> Result<Answer, Failure> {
     let target = Target::read(&args.target)?;

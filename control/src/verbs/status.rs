@@ -10,7 +10,7 @@ use crate::proxy::{Client, each};
 use crate::publisher;
 use crate::target::Target;
 
-use super::write::{QUESTION, in_force};
+use crate::write::{QUESTION, in_force};
 
 pub(super) fn run(args: &Status, json: bool) -> Result<Answer, Failure> {
     let target = Target::read(&args.target)?;

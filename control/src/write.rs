@@ -20,38 +20,38 @@ use crate::verify::{self, State, Verdict};
 use crate::{merge, structure};
 
 /// How long one question to a proxy may take.
-pub(super) const QUESTION: Duration = Duration::from_secs(2);
+pub(crate) const QUESTION: Duration = Duration::from_secs(2);
 /// How long a write waits for another one to finish. A turn lasts milliseconds.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a write may do.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     /// Only if this is the published revision.
-    pub(super) if_revision: Option<u64>,
+    pub(crate) if_revision: Option<u64>,
     /// The VM may change.
-    pub(super) replace_vm: bool,
+    pub(crate) replace_vm: bool,
     /// Nothing is written.
-    pub(super) dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Kills found in the proxies' runtime are written down.
-    pub(super) adopt: bool,
+    pub(crate) adopt: bool,
     /// How long to watch.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// What a write came to.
 #[derive(Debug)]
-pub(super) struct Written {
-    pub(super) before: Value,
-    pub(super) after: Value,
-    pub(super) changes: Vec<String>,
-    pub(super) notes: Vec<String>,
-    pub(super) verdicts: Vec<Verdict>,
-    pub(super) written: bool,
+pub(crate) struct Written {
+    pub(crate) before: Value,
+    pub(crate) after: Value,
+    pub(crate) changes: Vec<String>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) verdicts: Vec<Verdict>,
+    pub(crate) written: bool,
 }
 
 /// Writes what `next` makes of the configuration in force.
-pub(super) fn write(
+pub(crate) fn write(
     target: &Target,
     rules: Rules,
     mut next: impl FnMut(&Value) -> Result<Value, Failure>,
@@ -132,21 +132,21 @@ pub(super) fn write(
 }
 
 /// The configuration that a published document carries; an empty one when there is none yet.
-pub(super) fn in_force(target: &Target, published: Option<&Published>) -> Result<Value, Failure> {
+pub(crate) fn in_force(target: &Target, published: Option<&Published>) -> Result<Value, Failure> {
     let file = target.file()?;
     let Some(published) = published else { return Ok(json!({})) };
     ecds::configuration(&published.document, &file.resource)
         .map_err(|reason| Failure::failed(format!("{} cannot be built upon: {reason}", file.path.display())))
 }
 
-fn set(config: &mut Value, field: &str, value: Value) {
+pub(crate) fn set(config: &mut Value, field: &str, value: Value) {
     if let Some(fields) = config.as_object_mut() {
         fields.insert(field.to_owned(), value);
     }
 }
 
 /// Refuses what a proxy says it lacks.
-fn fit(target: &Target, readings: &[Result<Reading, String>], checked: &Plugin) -> Result<(), Failure> {
+pub(crate) fn fit(target: &Target, readings: &[Result<Reading, String>], checked: &Plugin) -> Result<(), Failure> {
     let needed = plugin::features(&checked.config);
     let mut lacks = Vec::new();
     for (proxy, reading) in target.proxies.iter().zip(readings) {
@@ -169,7 +169,7 @@ fn fit(target: &Target, readings: &[Result<Reading, String>], checked: &Plugin) 
 }
 
 /// The next published document; refuses to change more than the plugin configuration.
-fn published_next(
+pub(crate) fn published_next(
     target: &Target,
     published: Option<&Published>,
     config: &Value,
@@ -234,12 +234,12 @@ fn put_back(target: &Target, client: &Client, old: &Published, rejected: u64, pa
 
 impl Written {
     /// The exit code of what the proxies said.
-    pub(super) fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         exit(&self.verdicts)
     }
 
     /// The part of `--json` that every write has.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "written": self.written,
             "revision": merge::revision(&self.after),
@@ -252,7 +252,7 @@ impl Written {
     }
 
     /// The part of the text that every write has.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let (old, new) = (merge::revision(&self.before), merge::revision(&self.after));
         let mut lines = vec![if self.written {
             format!("revision {old} -> {new}")
@@ -276,7 +276,7 @@ impl Written {
 }
 
 /// The exit code of verdicts.
-pub(super) fn exit(verdicts: &[Verdict]) -> Exit {
+pub(crate) fn exit(verdicts: &[Verdict]) -> Exit {
     let any = |state: State| verdicts.iter().any(|v| v.state == state);
     if any(State::Rejected) {
         Exit::Rejected
@@ -288,7 +288,7 @@ pub(super) fn exit(verdicts: &[Verdict]) -> Exit {
 }
 
 /// Verdicts as a table.
-pub(super) fn verdicts(verdicts: &[Verdict]) -> String {
+pub(crate) fn verdicts(verdicts: &[Verdict]) -> String {
     if verdicts.is_empty() {
         return "no proxies are named in the target file: nothing was verified".to_owned();
     }

@@ -1,0 +1,70 @@
+//! Arguments of the verbs that run rollouts and speak with running ones.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::store;
+
+/// Where rollouts are remembered.
+#[derive(Debug, Args)]
+pub(crate) struct StateFolder {
+    /// The state folder. Default: `$XDG_STATE_HOME/headgate`, else `~/.local/state/headgate`.
+    #[arg(long, value_name = "FOLDER", env = "HEADGATE_STATE")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+impl StateFolder {
+    /// The folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(store::default_folder)
+    }
+}
+
+/// Who, for the audit.
+#[derive(Debug, Args)]
+pub(crate) struct Who {
+    /// Who asks, for the audit. Default: the user and the host.
+    #[arg(long, env = "HEADGATE_ACTOR")]
+    pub(crate) actor: Option<String>,
+    /// Why, for the audit.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+}
+
+impl Who {
+    /// The name that stands in the audit.
+    pub(crate) fn name(&self) -> String {
+        if let Some(actor) = &self.actor {
+            return actor.clone();
+        }
+        let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .ok()
+            .or_else(|| std::env::var("HOSTNAME").ok())
+            .map(|h| h.trim().to_owned())
+            .filter(|h| !h.is_empty());
+        let user = user.unwrap_or_else(|| "somebody".to_owned());
+        host.map_or_else(|| user.clone(), |host| format!("{user}@{host}"))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Rollout files. Several rollouts of one target belong into one process.
+    #[arg(required = true, value_name = "ROLLOUT.YAML")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Override what is refused as dangerous; needs a reason, and stands in the audit.
+    #[arg(long, requires = "reason")]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) who: Who,
+    /// Answer signed approve and reject links of gates at this address.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// How that address is called from outside, for the links.
+    #[arg(long, value_name = "URL", requires = "listen")]
+    pub(crate) public_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: StateFolder,
+}

@@ -1,0 +1,391 @@
+//! What a proxy counted of one route, from its own statistics: the measurements that need nothing installed. Pure: a page in, numbers out.
+//!
+//! One page answers both questions of a tick: what is in force ([`Reading`]), and what was counted ([`Snapshot`], `docs/metrics.md`). A tick may read a
+//! thousand pages, so a page is read once, without copying its text. It sums nothing over proxies and judges nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use headgate_rollout::measure::{BUCKETS, Counters, Histogram, Replicates, Snapshot};
+
+use crate::exposition::{self, Labels, Sample};
+use crate::stats::{self, Reading};
+use crate::target::Proxy;
+use crate::web::encoded;
+
+/// Which series of a page are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The target's name.
+    pub(crate) target: String,
+    /// The ECDS resource.
+    pub(crate) resource: String,
+    pub(crate) route: String,
+    /// The cluster whose own counters tell what copies were answered; `None`: they are not read.
+    pub(crate) copies: Option<String>,
+}
+
+impl Wanted {
+    /// Where the page of a proxy is.
+    pub(crate) fn url(&self, proxy: &Proxy) -> Option<String> {
+        let base = proxy.stats_base()?;
+        if base.ends_with("/stats/prometheus") {
+            return Some(base.to_owned());
+        }
+        let literal = |text: &str| -> String {
+            // Envoy writes `_` for `:` in names of statistics.
+            let text = text.replace(':', "_");
+            text.chars().flat_map(|c| (!c.is_ascii_alphanumeric()).then_some('\\').into_iter().chain([c])).collect()
+        };
+        let copies = self.copies.as_ref().map_or_else(String::new, |cluster| {
+            format!(r"|^cluster\.{}\.upstream_rq_(total|time|timeout|rx_reset|[1-5]xx)$", literal(cluster))
+        });
+        let filter = format!(
+            r"route=\.={};.*headgate_|headgate_(acknowledgements|revision|build|unknown_fields|refused_configurations)$|^server\.(concurrency|uptime)$|extension_config_discovery\..*\.update_rejected${copies}",
+            literal(&self.route)
+        );
+        Some(format!("{base}/stats?format=prometheus&filter={}", encoded(&filter)))
+    }
+}
+
+/// The bounds of histograms, kept once for all proxies.
+#[derive(Debug, Default)]
+pub(crate) struct Bounds(Mutex<Vec<Arc<[f64]>>>);
+
+impl Bounds {
+    fn shared(&self, bounds: &[f64]) -> Arc<[f64]> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = known.iter().find(|k| &***k == bounds) {
+            return Arc::clone(same);
+        }
+        // Proxies of a target share theirs; whoever sends others each time gets no memory for it.
+        if known.len() > 16 {
+            known.clear();
+        }
+        let new: Arc<[f64]> = bounds.into();
+        known.push(Arc::clone(&new));
+        new
+    }
+}
+
+/// Reads a page taken at `now_ms`.
+///
+/// # Errors
+/// In words, when it is no page of statistics.
+pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) -> Result<(Reading, Snapshot), String> {
+    let mut snapshot = Snapshot { taken_ms: now_ms, ..Snapshot::default() };
+    let mut open: Option<Open<'_>> = None;
+    let mut lines = 0_usize;
+    let mut copies = wanted.copies.as_ref().map(|cluster| Copies::of(cluster));
+    for sample in exposition::samples(page) {
+        lines += 1;
+        let Some(name) = sample.name.rfind("headgate_").and_then(|at| sample.name.get(at..)) else {
+            if sample.name == "envoy_server_uptime" {
+                snapshot.uptime_ms = Some(whole(sample.value).saturating_mul(1_000));
+            } else if let Some(copies) = &mut copies {
+                copies.take(&sample, bounds);
+            }
+            continue;
+        };
+        let Some(series) = name.strip_suffix("_bucket") else {
+            counter(&mut snapshot, name, &sample, wanted);
+            continue;
+        };
+        let Some((labels, le)) = sample.labels.split_last("le") else { continue };
+        match &mut open {
+            Some(open) if open.series == series && open.labels == labels => open.take(le, sample.value),
+            other => {
+                close(other.take(), &mut snapshot, wanted, bounds);
+                other.insert(Open::new(series, labels)).take(le, sample.value);
+            }
+        }
+    }
+    close(open, &mut snapshot, wanted, bounds);
+    snapshot.copies = copies.map(|c| c.counters);
+    if lines == 0 && !page.trim().is_empty() {
+        return Err("what it answered is no page of statistics".to_owned());
+    }
+    Ok((stats::from_prometheus(page, &wanted.target, &wanted.resource), snapshot))
+}
+
+/// A histogram whose buckets are being read.
+struct Open<'t> {
+    series: &'t str,
+    labels: Labels<'t>,
+    bounds: Vec<f64>,
+    cumulative: Vec<u64>,
+    count: u64,
+}
+
+impl<'t> Open<'t> {
+    fn new(series: &'t str, labels: Labels<'t>) -> Self {
+        Self { series, labels, bounds: Vec::new(), cumulative: Vec::new(), count: 0 }
+    }
+
+    fn take(&mut self, le: &str, value: f64) {
+        if le == "+Inf" {
+            self.count = whole(value);
+        } else if let Ok(bound) = le.parse() {
+            self.bounds.push(bound);
+            self.cumulative.push(whole(value));
+        }
+    }
+
+    fn histogram(self, bounds: &Bounds, factor: f64) -> Histogram {
+        let scaled: Vec<f64> = self.bounds.iter().map(|b| b * factor).collect();
+        Histogram { bounds: bounds.shared(&scaled), cumulative: self.cumulative, count: self.count, sum: 0.0 }
+    }
+}
+
+fn close(open: Option<Open<'_>>, snapshot: &mut Snapshot, wanted: &Wanted, bounds: &Bounds) {
+    let Some(open) = open else { return };
+    let series = open.series;
+    let Some(counters) = place(snapshot, open.labels, wanted) else { return };
+    let slot = match series {
+        "headgate_latency_us" => &mut counters.latency,
+        "headgate_headers_us" => &mut counters.headers,
+        _ => return,
+    };
+    // The sum may stand before or after the buckets.
+    *slot = Histogram { sum: slot.sum, ..open.histogram(bounds, 1.0) };
+}
+
+/// The counters that labels belong to; `None` for other routes and for requests that the hash did not assign.
+fn place<'s>(snapshot: &'s mut Snapshot, labels: Labels<'_>, wanted: &Wanted) -> Option<&'s mut Counters> {
+    let (mut variant, mut segment, mut assigned, mut ours) = (None, "default", None, false);
+    for (name, value) in labels.iter() {
+        match name {
+            "route" => ours = value == wanted.route,
+            "variant" => variant = Some(value),
+            "segment" => segment = value,
+            "assigned" => assigned = Some(value),
+            _ => {}
+        }
+    }
+    let variant = variant.filter(|_| ours && assigned == Some("hash"))?;
+    Some(slot(snapshot, variant, segment))
+}
+
+fn slot<'s>(snapshot: &'s mut Snapshot, variant: &str, segment: &str) -> &'s mut Counters {
+    if !snapshot.variants.contains_key(variant) {
+        snapshot.variants.insert(variant.to_owned(), std::collections::BTreeMap::new());
+    }
+    let segments = snapshot.variants.entry(variant.to_owned()).or_default();
+    if !segments.contains_key(segment) {
+        segments.insert(segment.to_owned(), Counters::default());
+    }
+    segments.entry(segment.to_owned()).or_default()
+}
+
+fn counter(snapshot: &mut Snapshot, name: &str, sample: &Sample<'_>, wanted: &Wanted) {
+    let value = whole(sample.value);
+    let label = |wanted: &str| sample.labels.iter().find(|(n, _)| *n == wanted).map_or("", |(_, v)| v);
+    if let Some(what) = name.strip_prefix("headgate_replicate_") {
+        if label("route") != wanted.route {
+            return;
+        }
+        let Ok(bucket) = label("bucket").parse::<usize>() else { return };
+        let counters = slot(snapshot, label("variant"), label("segment"));
+        if counters.replicates.is_empty() {
+            counters.replicates = vec![Replicates::default(); BUCKETS];
+        }
+        let Some(cell) = counters.replicates.get_mut(bucket) else { return };
+        match what {
+            "requests" => cell.requests += value,
+            "finished" => cell.finished += value,
+            "failures" => cell.failures += value,
+            "timeouts" => cell.timeouts += value,
+            "latency_us" => cell.latency_us += value,
+            _ => {}
+        }
+        return;
+    }
+    if name == "headgate_misrouted" {
+        if label("route") == wanted.route {
+            *snapshot.misrouted.entry(label("variant").to_owned()).or_default() += value;
+        }
+        return;
+    }
+    let known = ["headgate_requests", "headgate_responses", "headgate_grpc", "headgate_timeouts"];
+    let sum = name.strip_suffix("_sum");
+    if !known.contains(&name) && sum.is_none() {
+        return;
+    }
+    let Some(counters) = place(snapshot, sample.labels, wanted) else { return };
+    match name {
+        "headgate_requests" => counters.requests += value,
+        "headgate_timeouts" => counters.timeouts += value,
+        "headgate_responses" => {
+            let at = match label("class").as_bytes() {
+                [digit @ b'1'..=b'5', b'x', b'x'] => usize::from(digit - b'1'),
+                _ => 5,
+            };
+            if let Some(class) = counters.classes.get_mut(at) {
+                *class += value;
+            }
+        }
+        "headgate_grpc" => {
+            let at = label("status").parse::<usize>().ok().filter(|s| *s <= 16).unwrap_or(17);
+            if let Some(status) = counters.grpc.get_mut(at) {
+                *status += value;
+            }
+        }
+        _ => match sum {
+            Some("headgate_latency_us") => counters.latency.sum = sample.value,
+            Some("headgate_headers_us") => counters.headers.sum = sample.value,
+            _ => {}
+        },
+    }
+}
+
+/// Envoy's own counters of the cluster that copies go to.
+struct Copies<'t> {
+    /// As it stands in the page: Envoy writes `_` for `:`.
+    cluster: String,
+    counters: Counters,
+    open: Option<Open<'t>>,
+}
+
+impl<'t> Copies<'t> {
+    fn of(cluster: &str) -> Self {
+        Self { cluster: cluster.replace(':', "_"), counters: Counters::default(), open: None }
+    }
+
+    fn take(&mut self, sample: &Sample<'t>, bounds: &Bounds) {
+        let Some(what) = sample.name.strip_prefix("envoy_cluster_upstream_rq_") else { return };
+        let label = |wanted: &str| sample.labels.iter().find(|(n, _)| *n == wanted).map(|(_, v)| v);
+        let cluster = label("envoy_cluster_name").or_else(|| label("cluster_name"));
+        if cluster.is_none_or(|c| c.replace(':', "_") != self.cluster) {
+            return;
+        }
+        let value = whole(sample.value);
+        let mut class = |at: usize| {
+            if let Some(class) = self.counters.classes.get_mut(at) {
+                *class += value;
+            }
+        };
+        match what {
+            "total" => self.counters.requests += value,
+            "timeout" => self.counters.timeouts += value,
+            // No answer at all.
+            "rx_reset" => class(5),
+            "xx" => {
+                if let Some(digit @ 1..=5) = label("envoy_response_code_class").and_then(|c| c.parse().ok()) {
+                    class(digit - 1_usize);
+                }
+            }
+            // Envoy's own histogram of upstream times is in milliseconds.
+            "time_sum" => self.counters.latency.sum = sample.value * 1_000.0,
+            "time_bucket" => {
+                let Some((labels, le)) = sample.labels.split_last("le") else { return };
+                self.open.get_or_insert_with(|| Open::new(what, labels)).take(le, sample.value);
+                if le == "+Inf"
+                    && let Some(open) = self.open.take()
+                {
+                    let sum = self.counters.latency.sum;
+                    self.counters.latency = Histogram { sum, ..open.histogram(bounds, 1_000.0) };
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counters are whole; `as` saturates, NaN is 0"
+)]
+fn whole(value: f64) -> u64 {
+    value as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(copies: Option<&str>) -> Wanted {
+        Wanted {
+            target: "model".into(),
+            resource: "headgate".into(),
+            route: "shop".into(),
+            copies: copies.map(str::to_owned),
+        }
+    }
+
+    const PAGE: &str = r#"# TYPE headgate_requests counter
+envoy_extension_config_discovery_http_filter_headgate_update_rejected{} 0
+headgate_acknowledgements{target="model"} 4
+headgate_misrouted{route="shop",variant="canary",reason="other_cluster"} 2
+headgate_misrouted{route="other",variant="canary",reason="other_cluster"} 9
+headgate_replicate_failures{route="shop",variant="canary",segment="default",bucket="20"} 3
+headgate_replicate_requests{route="shop",variant="canary",segment="default",bucket="20"} 8
+headgate_requests{route="shop",variant="canary",assigned="hash",segment="default",reason="hash"} 7
+headgate_requests{route="shop",variant="canary",assigned="hash",segment="default",reason="issued"} 1
+headgate_requests{route="shop",variant="canary",assigned="forced",segment="default",reason="override"} 50
+headgate_requests{route="other",variant="canary",assigned="hash",segment="default",reason="hash"} 60
+headgate_responses{route="shop",variant="canary",assigned="hash",segment="default",class="2xx"} 5
+headgate_responses{route="shop",variant="canary",assigned="hash",segment="default",class="5xx"} 2
+headgate_responses{route="shop",variant="canary",assigned="hash",segment="default",class="none"} 1
+headgate_grpc{route="shop",variant="canary",assigned="hash",segment="premium",status="14"} 4
+headgate_timeouts{route="shop",variant="canary",assigned="hash",segment="default"} 6
+envoy_server_concurrency{} 1
+envoy_server_uptime{} 12
+headgate_revision{target="model"} 2
+headgate_latency_us_bucket{route="shop",variant="canary",assigned="hash",segment="default",le="10"} 1
+headgate_latency_us_bucket{route="shop",variant="canary",assigned="hash",segment="default",le="20"} 6
+headgate_latency_us_bucket{route="shop",variant="canary",assigned="hash",segment="default",le="+Inf"} 8
+headgate_latency_us_sum{route="shop",variant="canary",assigned="hash",segment="default"} 123.5
+headgate_latency_us_count{route="shop",variant="canary",assigned="hash",segment="default"} 8
+headgate_latency_us_bucket{route="shop",variant="canary",assigned="forced",segment="default",le="10"} 5
+headgate_latency_us_bucket{route="shop",variant="canary",assigned="forced",segment="default",le="+Inf"} 5
+envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="shop_v2",le="0.5"} 2
+envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="shop_v2",le="+Inf"} 3
+envoy_cluster_upstream_rq_xx{envoy_response_code_class="5",envoy_cluster_name="shop_v2"} 1
+envoy_cluster_upstream_rq_xx{envoy_response_code_class="5",envoy_cluster_name="other"} 100
+envoy_cluster_upstream_rq_total{envoy_cluster_name="shop_v2"} 4
+"#;
+
+    #[test]
+    fn one_pass_reads_what_is_in_force_and_what_was_counted() {
+        let bounds = Bounds::default();
+        let (reading, snapshot) = read(PAGE, &wanted(Some("shop:v2")), &bounds, 9).unwrap();
+        assert_eq!((reading.revision, reading.acknowledgements, reading.workers), (Some(2), 4, Some(1)));
+        assert_eq!((snapshot.taken_ms, snapshot.uptime_ms), (9, Some(12_000)));
+        let canary = &snapshot.variants["canary"]["default"];
+        assert_eq!((canary.requests, canary.timeouts, canary.classes), (8, 6, [0, 5, 0, 0, 2, 1]));
+        assert_eq!((canary.latency.cumulative.as_slice(), canary.latency.count), ([1, 6].as_slice(), 8));
+        assert!((canary.latency.sum - 123.5).abs() < 1e-9);
+        assert_eq!(
+            (canary.replicates[20].failures, canary.replicates[20].requests, canary.replicates.len()),
+            (3, 8, 32)
+        );
+        assert_eq!(snapshot.variants["canary"]["premium"].grpc[14], 4);
+        assert_eq!(snapshot.misrouted["canary"], 2);
+        let copies = snapshot.copies.unwrap();
+        assert_eq!((copies.requests, copies.classes[4], copies.latency.count), (4, 1, 3));
+        assert_eq!(&*copies.latency.bounds, [500.0]);
+        // The bounds of all pages are one list.
+        let (_, again) = read(PAGE, &wanted(None), &bounds, 10).unwrap();
+        assert!(again.copies.is_none());
+        let canary_again = &again.variants["canary"]["default"];
+        assert!(Arc::ptr_eq(&canary_again.latency.bounds, &snapshot.variants["canary"]["default"].latency.bounds));
+    }
+
+    #[test]
+    fn what_is_no_page_is_an_error_and_an_empty_one_is_empty() {
+        assert!(read("<html>busy</html>", &wanted(None), &Bounds::default(), 1).is_err());
+        let (reading, snapshot) = read("", &wanted(None), &Bounds::default(), 1).unwrap();
+        assert_eq!((reading.revision, snapshot.variants.len()), (None, 0));
+    }
+
+    #[test]
+    fn the_filter_names_the_route_literally() {
+        let proxy =
+            Proxy { name: "p".into(), admin: Some("http://h:1/".into()), stats: None, runtime_key: String::new() };
+        let url = Wanted { route: "a.b".into(), ..wanted(Some("v:2")) }.url(&proxy).unwrap();
+        assert!(url.starts_with("http://h:1/stats?format=prometheus&filter=route%3D%5C.%3Da%5C.b%3B"), "{url}");
+        assert!(url.contains("v%5C_2"), "{url}");
+        let istio = Proxy { stats: Some("http://h:1/stats/prometheus".into()), ..proxy };
+        assert_eq!(wanted(None).url(&istio).unwrap(), "http://h:1/stats/prometheus");
+    }
+}

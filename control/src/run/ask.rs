@@ -1,0 +1,220 @@
+//! Providers, asked beside the ticks: a slow one delays its own measurement and nothing else.
+//!
+//! A question is asked again each interval, one at a time for a criterion. The last answer is handed to every tick until it is too old to be
+//! called a measurement; an answer about an older window is never handed on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use headgate_rollout::file::Bearer;
+use headgate_rollout::plan::Plan;
+use headgate_rollout::tick::{Ask, Measured, Measurement, Sums};
+
+use crate::clock;
+use crate::pool::Pool;
+use crate::providers::prometheus::{self, Fill};
+use crate::providers::{queries, values, webhook};
+use crate::store::Store;
+use crate::web::{Manner, Token, Web};
+
+/// For how many intervals an answer may stand for what is measured now.
+const FRESH: u32 = 3;
+
+/// Where a provider's answers come from.
+#[derive(Debug, Clone)]
+enum Source {
+    Prometheus { web: Web, address: String, settings: queries::Settings },
+    Webhook { web: Web, url: String, headers: Vec<(String, String)>, pointer: String },
+    Outcomes,
+}
+
+struct Answered {
+    ask: Ask,
+    measurement: Measurement,
+}
+
+/// Asks the providers of one rollout.
+pub(crate) struct Asker {
+    plan: Arc<Plan>,
+    store: Arc<Store>,
+    pool: Pool,
+    sources: BTreeMap<String, Source>,
+    interval: Duration,
+    sender: Sender<Answered>,
+    answers: Receiver<Answered>,
+    /// When each criterion was asked last, and whether that has ended.
+    asked: BTreeMap<String, (Instant, bool)>,
+    last: BTreeMap<String, (Ask, Measurement, Instant)>,
+}
+
+/// A token as the rollout file names it.
+pub(crate) fn token(bearer: Option<&Bearer>) -> Option<Token> {
+    let bearer = bearer?;
+    match (&bearer.env, &bearer.file) {
+        (Some(name), _) => Some(Token::Env(name.clone())),
+        (None, Some(path)) => Some(Token::File(PathBuf::from(path))),
+        (None, None) => None,
+    }
+}
+
+/// How a webhook of the rollout file is asked.
+pub(crate) fn webhook_manner(webhook: &headgate_rollout::file::Webhook) -> Manner {
+    let default = Manner::default();
+    Manner {
+        timeout: span(webhook.timeout.as_ref(), Duration::from_secs(10)),
+        retries: webhook.retries.unwrap_or(default.retries),
+        bearer: token(webhook.bearer.as_ref()),
+        ca_file: webhook.ca_file.as_ref().map(PathBuf::from),
+        ..default
+    }
+}
+
+/// A span of the file, which was checked.
+pub(crate) fn span(span: Option<&headgate_rollout::file::Span>, default: Duration) -> Duration {
+    span.and_then(|s| s.ms().ok()).map_or(default, Duration::from_millis)
+}
+
+impl Asker {
+    /// # Errors
+    /// In words, when a provider cannot be set up (its authorities' file cannot be read).
+    pub(crate) fn new(plan: Arc<Plan>, store: Arc<Store>, pool: Pool) -> Result<Self, String> {
+        let mut sources = BTreeMap::new();
+        for (name, provider) in &plan.providers {
+            let at = |e: String| format!("provider {name}: {e}");
+            let source = if let Some(p) = &provider.prometheus {
+                let manner = Manner {
+                    timeout: span(p.timeout.as_ref(), Duration::from_secs(10)),
+                    bearer: token(p.bearer.as_ref()),
+                    ca_file: p.ca_file.as_ref().map(PathBuf::from),
+                    ..Manner::default()
+                };
+                Source::Prometheus {
+                    web: Web::new(manner).map_err(at)?,
+                    address: p.address.clone(),
+                    settings: queries::Settings::of(p),
+                }
+            } else if let Some(w) = &provider.webhook {
+                Source::Webhook {
+                    web: Web::new(webhook_manner(w)).map_err(at)?,
+                    url: w.url.clone(),
+                    headers: w.headers.iter().map(|(n, v)| (n.clone(), v.clone())).collect(),
+                    pointer: w.pointer.clone().unwrap_or_else(|| "/value".to_owned()),
+                }
+            } else {
+                Source::Outcomes
+            };
+            sources.insert(name.clone(), source);
+        }
+        let (sender, answers) = channel();
+        let interval = Duration::from_millis(plan.judging.interval_ms);
+        Ok(Self {
+            plan,
+            store,
+            pool,
+            sources,
+            interval,
+            sender,
+            answers,
+            asked: BTreeMap::new(),
+            last: BTreeMap::new(),
+        })
+    }
+
+    /// Asks what is due, and gives what is known.
+    pub(crate) fn measurements(&mut self, asks: &[Ask]) -> Vec<Measurement> {
+        while let Ok(Answered { ask, measurement }) = self.answers.try_recv() {
+            if let Some(asked) = self.asked.get_mut(&ask.criterion) {
+                asked.1 = true;
+            }
+            self.last.insert(ask.criterion.clone(), (ask, measurement, Instant::now()));
+        }
+        for ask in asks {
+            let due = self.asked.get(&ask.criterion).is_none_or(|(at, ended)| {
+                let same = self.last.get(&ask.criterion).is_some_and(|(old, ..)| old.since_ms == ask.since_ms);
+                *ended && (at.elapsed() >= self.interval || !same)
+            });
+            if due {
+                self.asked.insert(ask.criterion.clone(), (Instant::now(), false));
+                self.ask(ask.clone());
+            }
+        }
+        let fresh = |(ask, _, at): &&(Ask, Measurement, Instant)| {
+            at.elapsed() <= self.interval * FRESH + Duration::from_secs(1)
+                && asks.iter().any(|a| a.criterion == ask.criterion && a.since_ms == ask.since_ms)
+        };
+        self.last.values().filter(fresh).map(|(_, measurement, _)| measurement.clone()).collect()
+    }
+
+    fn ask(&self, ask: Ask) {
+        let source = self.sources.get(&ask.provider).cloned();
+        let (plan, store, sender) = (Arc::clone(&self.plan), Arc::clone(&self.store), self.sender.clone());
+        self.pool.run(move || {
+            let now = clock::now();
+            let value = match source {
+                Some(source) => source.measure(&plan, &store, &ask, now),
+                None => Err(format!("there is no provider `{}`", ask.provider)),
+            };
+            let value = value.unwrap_or_else(|reason| Measured::Error { reason });
+            let at_ms = u64::try_from(now).unwrap_or(0);
+            let measurement = Measurement { criterion: ask.criterion.clone(), at_ms, value };
+            // Nobody listens when the rollout is over.
+            let _over = sender.send(Answered { ask, measurement });
+        });
+    }
+}
+
+impl Source {
+    fn measure(&self, plan: &Plan, store: &Store, ask: &Ask, now: i64) -> Result<Measured, String> {
+        let since = i64::try_from(ask.since_ms).unwrap_or(i64::MAX);
+        let window =
+            Fill { route: &plan.route, variant: &plan.canary, stable: &plan.stable, canary: &plan.canary, since, now };
+        match self {
+            Self::Outcomes => outcomes(plan, store, ask, since),
+            Self::Prometheus { web, address, settings } => {
+                if window.seconds().is_none() {
+                    return Ok(Measured::NoValues);
+                }
+                queries::measure(settings, ask, &plan.stable, &plan.canary, |variant, query| {
+                    prometheus::query(web, address, &Fill { variant, ..window }.apply(query), now)
+                })
+            }
+            Self::Webhook { web, url, headers, pointer } => {
+                let one = |variant: &str| {
+                    let body = serde_json::json!({
+                        "rollout": plan.name, "route": plan.route, "variant": variant, "criterion": ask.criterion,
+                        "metric": ask.metric, "query": ask.query, "since": ask.since_ms, "until": now,
+                        "stable": plan.stable, "canary": plan.canary,
+                    });
+                    webhook::number(web, url, headers, &body, pointer)
+                };
+                values(ask, one(&plan.canary)?, || one(&plan.stable))
+            }
+        }
+    }
+}
+
+fn outcomes(plan: &Plan, store: &Store, ask: &Ask, since: i64) -> Result<Measured, String> {
+    let tallies = store.tally(&plan.route, since).map_err(|f| f.message)?;
+    let sums = |variant: &str| {
+        let mut buckets = vec![(0_u64, 0.0_f64); headgate_rollout::measure::BUCKETS];
+        for tally in tallies.iter().filter(|t| t.variant == variant) {
+            let Some(bucket) = buckets.get_mut(usize::from(tally.bucket)) else { continue };
+            let (count, sum) = match ask.metric {
+                headgate_rollout::file::Metric::Value => (tally.valued, tally.sum),
+                #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+                _ => (tally.judged, tally.successes as f64),
+            };
+            bucket.0 += u64::try_from(count).unwrap_or(0);
+            bucket.1 += sum;
+        }
+        Sums { buckets }
+    };
+    let (canary, stable) = (sums(&plan.canary), sums(&plan.stable));
+    if canary.buckets.iter().all(|b| b.0 == 0) {
+        return Ok(Measured::NoValues);
+    }
+    Ok(Measured::Sums { canary, stable })
+}

@@ -1,0 +1,161 @@
+//! What people and pipelines see of a run: a line for each event, one line of progress on a terminal, or JSON lines.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
+
+use anstyle::AnsiColor;
+use headgate_rollout::State;
+use headgate_rollout::state::{Look, VerdictKind};
+use headgate_rollout::tick::{Event, EventKind};
+use serde_json::{Value, json};
+
+use crate::answer::coloured;
+use crate::clock;
+
+/// The output, shared by the rollouts of a process.
+#[derive(Debug)]
+pub(crate) struct Console {
+    json: bool,
+    /// Whether a line of progress may be painted over.
+    live: bool,
+    painted: Mutex<bool>,
+}
+
+impl Console {
+    /// For standard output.
+    pub(crate) fn new(json: bool, rollouts: usize) -> Self {
+        // Several rollouts would paint over each other.
+        let live = !json && rollouts == 1 && std::io::stdout().is_terminal();
+        Self { json, live, painted: Mutex::new(false) }
+    }
+
+    fn line(&self, text: &str) {
+        let mut painted = self.painted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = anstream::stdout().lock();
+        let clear = if *painted { "\r\x1b[K" } else { "" };
+        *painted = false;
+        // Whoever closed the pipe has read enough; the rollout goes on.
+        let _closed = writeln!(out, "{clear}{text}");
+        let _closed = out.flush();
+    }
+
+    /// Something happened.
+    pub(crate) fn event(&self, rollout: &str, run: i64, at: i64, event: &Event) {
+        if self.json {
+            let mut document = serde_json::to_value(event).unwrap_or_default();
+            if let Some(fields) = document.as_object_mut() {
+                fields.insert("rollout".to_owned(), json!(rollout));
+                fields.insert("run".to_owned(), json!(run));
+                fields.insert("at".to_owned(), json!(at));
+                fields.insert("time".to_owned(), json!(clock::shown(at)));
+            }
+            self.line(&document.to_string());
+            return;
+        }
+        let text = match colour(event.kind) {
+            Some(colour) => coloured(&event.text, colour),
+            None => event.text.clone(),
+        };
+        self.line(&format!("{} {rollout} {text}", clock::shown(at)));
+        if let Some(look) = event.look.as_ref().filter(|_| event.kind != EventKind::StepStarted) {
+            for line in figures(look) {
+                self.line(&format!("    {line}"));
+            }
+        }
+    }
+
+    /// Something of the process's own.
+    pub(crate) fn note(&self, rollout: &str, kind: &str, text: &str) {
+        if self.json {
+            self.line(&json!({"kind": kind, "rollout": rollout, "text": text, "at": clock::now()}).to_string());
+        } else {
+            self.line(&format!("{} {rollout} {text}", clock::shown(clock::now())));
+        }
+    }
+
+    /// Where it stands, on a terminal alone.
+    pub(crate) fn progress(&self, state: &State) {
+        if !self.live {
+            return;
+        }
+        let mut painted = self.painted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = anstream::stdout().lock();
+        let _closed = write!(out, "\r\x1b[K{}", progress(state));
+        let _closed = out.flush();
+        *painted = true;
+    }
+
+    /// The end, for pipelines.
+    pub(crate) fn end(&self, rollout: &str, run: i64, outcome: &str, because: &str, exit: u8) {
+        if self.json {
+            let document = json!({"kind": "end", "rollout": rollout, "run": run, "outcome": outcome, "text": because, "exit": exit});
+            self.line(&document.to_string());
+        } else {
+            self.line(&format!("{rollout}: {outcome}: {because}"));
+        }
+    }
+}
+
+fn colour(kind: EventKind) -> Option<AnsiColor> {
+    match kind {
+        EventKind::RollingBack | EventKind::RolledBack | EventKind::Kill | EventKind::EffectFailed => {
+            Some(AnsiColor::Red)
+        }
+        EventKind::Held
+        | EventKind::Gate
+        | EventKind::Proxies
+        | EventKind::Drift
+        | EventKind::Stale
+        | EventKind::Refused
+        | EventKind::LookFailed => Some(AnsiColor::Yellow),
+        EventKind::Promoted => Some(AnsiColor::Green),
+        _ => None,
+    }
+}
+
+/// Measured against allowed, a line for each criterion.
+pub(crate) fn figures(look: &Look) -> Vec<String> {
+    look.figures
+        .iter()
+        .map(|f| {
+            let verdict = match f.verdict {
+                VerdictKind::Pass => "pass",
+                VerdictKind::Fail => "FAIL",
+                VerdictKind::Inconclusive => "inconclusive",
+                VerdictKind::Error => "error",
+            };
+            let dry = if f.dry_run { " (dry run)" } else { "" };
+            format!("{:<12} {}{dry}: {}", verdict, f.name, f.sentence)
+        })
+        .collect()
+}
+
+/// One line: step, weight, a bar of its measured time, requests.
+fn progress(state: &State) -> String {
+    const WIDTH: u64 = 20;
+    let weight = f64::from(state.weights.canary) / 100.0;
+    let Some(look) = &state.look else {
+        return format!("{} at {weight} %: {}", state.phase.name(), state.because);
+    };
+    let bar = look.duration_ms.filter(|d| *d > 0).map_or_else(String::new, |duration| {
+        let filled = (look.measured_ms.min(duration) * WIDTH / duration).min(WIDTH);
+        let bar: String = (0..WIDTH).map(|at| if at < filled { '#' } else { '.' }).collect();
+        format!(" [{bar}] {}s of {}s", look.measured_ms / 1_000, duration / 1_000)
+    });
+    format!(
+        "{} {} at {weight} %{bar}, {} canary / {} stable requests, {}",
+        state.phase.name(),
+        look.step,
+        look.canary_requests,
+        look.stable_requests,
+        look.sentence
+    )
+}
+
+/// An event as the audit keeps it.
+pub(crate) fn data(event: &Event, state: &State) -> Value {
+    json!({
+        "kind": event.kind, "phase": state.phase, "step": event.step, "stepIndex": state.step, "weights": event.weights,
+        "reason": event.reason, "command": event.command, "look": event.look,
+    })
+}

@@ -1,0 +1,342 @@
+//! `headgate run`: rollouts, live, until each has come to its end.
+//!
+//! One process runs one or many rollouts, each on a thread of its own; they share the store, the threads that ask proxies, and the ownership of their
+//! targets. This file sets them up: it reads files, takes ownership, finds out whether a rollout goes on or begins, and starts the threads.
+
+mod ask;
+mod beside;
+pub(crate) mod console;
+mod desk;
+mod failsafe;
+pub(crate) mod publish;
+mod runner;
+pub(crate) mod shares;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use headgate_rollout::State;
+use headgate_rollout::file::{Force, NotificationFormat};
+use headgate_rollout::plan::Plan;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::clock;
+use crate::document::Document;
+use crate::exit::{Exit, Failure};
+use crate::notify::{Form, Hearer, Notifier, Undelivered};
+use crate::owner::{self, Owner};
+use crate::pool::Pool;
+use crate::providers::envoy::Bounds;
+use crate::rollout_file::{self, Loaded};
+use crate::store::{Entry, Row, Store};
+use crate::target::Target;
+use crate::web::Web;
+use ask::{Asker, webhook_manner};
+use console::Console;
+use desk::FrontDesk;
+pub(crate) use runner::Wake;
+use runner::{Memory, Runner};
+use watch::Watch;
+
+/// How often the store is asked for commands from other terminals.
+const COMMANDS_EVERY: Duration = Duration::from_millis(100);
+/// Threads that ask proxies.
+const ASKERS: usize = 32;
+/// Threads that ask providers, webhooks and the new side.
+const PROVIDERS: usize = 8;
+/// How long a proxy may take for its statistics.
+const QUESTION: Duration = Duration::from_secs(2);
+
+/// What `headgate run` was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) files: Vec<PathBuf>,
+    /// The state folder.
+    pub(crate) state: PathBuf,
+    pub(crate) json: bool,
+    /// Who overrides refusals, and why.
+    pub(crate) force: Option<Force>,
+    /// Where links of gates are answered; none: there are none.
+    pub(crate) listen: Option<String>,
+    /// How that address is called from outside.
+    pub(crate) public_url: Option<String>,
+}
+
+/// One rollout, set up.
+struct Prepared {
+    loaded: Loaded,
+    target: Arc<Target>,
+    target_path: PathBuf,
+    published: PathBuf,
+}
+
+/// Runs all rollouts to their end; gives the exit code of the worst.
+///
+/// # Errors
+/// When one cannot be set up: then none was begun.
+pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
+    let store = Arc::new(Store::open(&settings.state)?);
+    let mut prepared: Vec<Prepared> = Vec::new();
+    for file in &settings.files {
+        let one = prepare(file, settings.force.as_ref(), &store)?;
+        let name = &one.loaded.plan.name;
+        if prepared.iter().any(|p| p.loaded.plan.name == *name) {
+            return Err(Failure::new(Exit::Usage, format!("two files are called `{name}`: names are unique")));
+        }
+        if let Some(other) =
+            prepared.iter().find(|p| p.published == one.published && p.loaded.plan.route == one.loaded.plan.route)
+        {
+            let (route, other) = (&one.loaded.plan.route, &other.loaded.plan.name);
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("`{name}` and `{other}` are both for route `{route}` of one target: one rollout a route"),
+            ));
+        }
+        prepared.push(one);
+    }
+    let owners = own(&prepared)?;
+    let mut rows = Vec::new();
+    for one in &prepared {
+        rows.push(row(one, settings.force.as_ref(), &store)?);
+    }
+    let console = Arc::new(Console::new(settings.json, prepared.len()));
+    let desk = Arc::new(FrontDesk::new(&settings.state, settings, Arc::clone(&store))?);
+    let (proxies, providers) = (Pool::new(ASKERS), Pool::new(PROVIDERS));
+    let bounds = Arc::new(Bounds::default());
+    let mut inboxes: BTreeMap<String, Sender<Wake>> = BTreeMap::new();
+    let mut runners = Vec::new();
+    for (one, (row, state)) in prepared.iter().zip(rows) {
+        let plan = Arc::new(one.loaded.plan.clone());
+        let (sender, inbox) = channel();
+        inboxes.insert(plan.name.clone(), sender.clone());
+        desk.add(&plan, &one.target, sender, row.run)?;
+        let owner = owners.get(&one.published).cloned().ok_or_else(|| Failure::failed("a target without an owner"))?;
+        let refused = |e: String| Failure::new(Exit::Usage, e);
+        let asker = Asker::new(Arc::clone(&plan), Arc::clone(&store), providers.clone()).map_err(refused)?;
+        let watch = Watch::new(Arc::clone(&one.target), &plan, proxies.clone(), Arc::clone(&bounds), QUESTION);
+        let notifier = notifier(&plan, &row, &store)?;
+        console.note(&plan.name, "process", &began(&row, &state, &store, owner.fence()));
+        runners.push(Runner {
+            plan,
+            target: Arc::clone(&one.target),
+            row,
+            state,
+            store: Arc::clone(&store),
+            owner,
+            watch,
+            asker,
+            console: Arc::clone(&console),
+            notifier,
+            links: Arc::clone(&desk) as Arc<dyn runner::Links>,
+            pool: providers.clone(),
+            inbox,
+            memory: Memory::default(),
+        });
+    }
+    if let Some(at) = desk.open(settings)? {
+        console.note("-", "listening", &format!("listening on {at}"));
+    }
+    let inboxes = Arc::new(inboxes);
+    let mail = (Arc::clone(&store), Arc::clone(&inboxes));
+    std::thread::spawn(move || carry(&mail.0, &mail.1));
+    let threads: Vec<_> = runners
+        .into_iter()
+        .map(|r| std::thread::Builder::new().name(r.plan.name.clone()).spawn(move || r.run()))
+        .collect();
+    let mut worst = 0;
+    for thread in threads {
+        let ended = thread.map_err(|e| Failure::failed(format!("no thread can be started: {e}")))?.join();
+        let exit = ended.map_err(|_| {
+            Failure::failed("a rollout stopped by a fault of headgate's: the weights stay as they are, `headgate run` goes on from there, `headgate rollback` goes back")
+        })?;
+        worst = core::cmp::max_by_key(worst, exit, |e| rank(*e));
+    }
+    Ok(worst)
+}
+
+/// Which of several ends is told: what somebody has to look at first.
+fn rank(exit: u8) -> u8 {
+    match exit {
+        0 => 0,
+        12 => 1,
+        11 => 2,
+        10 => 3,
+        _ => 4,
+    }
+}
+
+fn prepare(file: &Path, force: Option<&Force>, store: &Store) -> Result<Prepared, Failure> {
+    let document = Document::read(file)?;
+    // What was forced at the beginning stays forced when it goes on.
+    let name = document.value.pointer("/metadata/name").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let old = store.rollout(name)?.filter(|row| row.ended.is_none() && !row.forced.is_empty());
+    let forced: Option<Force> = old.and_then(|row| serde_json::from_str(&row.forced).ok());
+    let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let loaded = rollout_file::of(&document, &path, force.or(forced.as_ref()))?;
+    let target_path = loaded.target_path();
+    let target = Target::read(&target_path)?;
+    let published = target.file()?.path.clone();
+    Ok(Prepared { loaded, target: Arc::new(target), target_path, published })
+}
+
+fn own(prepared: &[Prepared]) -> Result<BTreeMap<PathBuf, Arc<Owner>>, Failure> {
+    let mut names: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for one in prepared {
+        names.entry(one.published.clone()).or_default().push(one.loaded.plan.name.clone());
+    }
+    let mut owners = BTreeMap::new();
+    for (published, rollouts) in names {
+        owners.insert(published.clone(), Arc::new(owner::take(&published, rollouts)?));
+    }
+    Ok(owners)
+}
+
+/// The row and state that a rollout goes on from, or new ones.
+fn row(one: &Prepared, force: Option<&Force>, store: &Store) -> Result<(Row, State), Failure> {
+    let plan = &one.loaded.plan;
+    let spec = one.loaded.value.to_string();
+    let digest: String = Sha256::digest(spec.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    let newest = store.rollout(&plan.name)?;
+    let run = newest.as_ref().map_or(1, |row| row.run + 1);
+    if let Some(mut row) = newest.filter(|row| row.ended.is_none()) {
+        let way_out = format!(
+            "put it back as it was, or end that run with `headgate rollback {}` and begin a new one",
+            plan.name
+        );
+        if row.digest != digest {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "{} was changed since run {} of `{}` began, which is {} still: {way_out}",
+                    one.loaded.path.display(),
+                    row.run,
+                    plan.name,
+                    row.phase
+                ),
+            ));
+        }
+        if row.target != one.target.name {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "run {} of `{}` is for target {} and not {}: {way_out}",
+                    row.run, plan.name, row.target, one.target.name
+                ),
+            ));
+        }
+        let state: State = serde_json::from_str(&row.state).map_err(|e| {
+            Failure::failed(format!(
+                "the state of `{}` in {} cannot be read ({e}): `headgate rollback {}` goes back without it",
+                plan.name,
+                store.path().display(),
+                one.loaded.path.display()
+            ))
+        })?;
+        row.target_file = one.target_path.display().to_string();
+        row.file = one.loaded.path.display().to_string();
+        row.exit = None;
+        return Ok((row, state));
+    }
+    let state = State::new(&plan.name);
+    let now = clock::now();
+    let row = Row {
+        name: plan.name.clone(),
+        run,
+        target: one.target.name.clone(),
+        target_file: one.target_path.display().to_string(),
+        route: plan.route.clone(),
+        file: one.loaded.path.display().to_string(),
+        spec,
+        digest,
+        forced: force.and_then(|f| serde_json::to_string(f).ok()).unwrap_or_default(),
+        phase: state.phase.name().to_owned(),
+        state: serde_json::to_string(&state).unwrap_or_default(),
+        started: now,
+        updated: now,
+        ended: None,
+        exit: None,
+    };
+    store.begin(&row)?;
+    Ok((row, state))
+}
+
+/// Says, here and in the audit, that a process took a rollout up.
+fn began(row: &Row, state: &State, store: &Store, fence: u64) -> String {
+    let pid = std::process::id();
+    let text = if state.started_ms == 0 {
+        format!("run {}: process {pid}, state in {}", row.run, store.path().display())
+    } else {
+        let weight = f64::from(state.weights.canary) / 100.0;
+        format!("run {} goes on: {}, step {} at {weight} %, process {pid}", row.run, state.phase.name(), state.step + 1)
+    };
+    let data = json!({"pid": pid, "fence": fence, "version": env!("CARGO_PKG_VERSION"), "phase": state.phase});
+    let entry = Entry {
+        at: clock::now(),
+        rollout: &row.name,
+        run: row.run,
+        actor: "headgate",
+        action: "process",
+        reason: &text,
+        data: &data,
+    };
+    // The first write of the state tells when the store cannot be written.
+    let _told = store.log(&entry);
+    text
+}
+
+fn notifier(plan: &Plan, row: &Row, store: &Arc<Store>) -> Result<Notifier, Failure> {
+    let mut hearers = Vec::new();
+    for (at, notification) in plan.notifications.iter().enumerate() {
+        let web = Web::new(webhook_manner(&notification.webhook))
+            .map_err(|e| Failure::new(Exit::Usage, format!("spec.notifications[{at}]: {e}")))?;
+        let on = notification.on.iter().filter_map(|kind| serde_json::to_value(kind).ok());
+        hearers.push(Hearer {
+            name: crate::web::place(&notification.webhook.url),
+            url: notification.webhook.url.clone(),
+            headers: notification.webhook.headers.iter().map(|(n, v)| (n.clone(), v.clone())).collect(),
+            form: match notification.format {
+                NotificationFormat::Json => Form::Json,
+                NotificationFormat::Slack => Form::Slack,
+            },
+            on: on.filter_map(|kind| kind.as_str().map(str::to_owned)).collect(),
+            web,
+        });
+    }
+    let (store, run) = (Arc::clone(store), row.run);
+    let undelivered: Undelivered = Arc::new(move |who, event, why| {
+        let data = json!({"receiver": who, "event": event.kind, "text": event.text});
+        let reason = format!("{who} was not told of {}: {why}", event.kind);
+        let entry = Entry {
+            at: clock::now(),
+            rollout: &event.rollout,
+            run,
+            actor: "headgate",
+            action: "undelivered",
+            reason: &reason,
+            data: &data,
+        };
+        let _told = store.log(&entry);
+    });
+    Ok(Notifier::start(hearers, undelivered))
+}
+
+/// Carries commands from the store to the rollouts, as long as the process lives.
+fn carry(store: &Store, inboxes: &BTreeMap<String, Sender<Wake>>) {
+    let mut carried = std::collections::BTreeSet::new();
+    loop {
+        // A store that cannot be read has told so elsewhere.
+        for command in store.waiting().unwrap_or_default() {
+            if let Some(inbox) = inboxes.get(&command.rollout)
+                && carried.insert(command.id)
+            {
+                let _over = inbox.send(Wake::Command(command));
+            }
+        }
+        std::thread::sleep(COMMANDS_EVERY);
+    }
+}

@@ -1,0 +1,197 @@
+//! The plugin configuration that gives a step's shares to a route. Pure: from the one in force to the next, on JSON values.
+//!
+//! Only the route's weights (those of its segments too), its mirror's share and the list of replicate metrics change; everything else that somebody
+//! wrote stays. At the very end the route keeps one variant, the new one, which is also what a kill goes to then.
+
+use headgate_rollout::file::WHOLE;
+use headgate_rollout::plan::{Plan, Weights};
+use serde_json::{Map, Value, json};
+
+use crate::merge;
+
+/// The configuration with these shares.
+///
+/// # Errors
+/// In words, when the route or its variants are not there, or do not fit the shares.
+pub(crate) fn apply(in_force: &Value, plan: &Plan, shares: &Weights) -> Result<Value, String> {
+    let mut next = in_force.clone();
+    let names: Vec<String> = merge::routes(in_force).iter().map(|r| merge::name(r).to_owned()).collect();
+    let routes = next.get_mut("routes").and_then(Value::as_array_mut);
+    let found = routes.into_iter().flatten().find(|r| merge::name(r) == plan.route);
+    let route = found.and_then(Value::as_object_mut).ok_or_else(|| merge::no_route(&plan.route, &names))?;
+    if shares.only_canary {
+        keep_only(route, &plan.canary)?;
+    } else {
+        divide(route, plan, shares)?;
+    }
+    if shares.mirror > 0 || (copies(plan) && route.contains_key("mirror")) {
+        let mirror = route.entry("mirror").or_insert_with(|| json!({}));
+        if let Some(fields) = mirror.as_object_mut() {
+            fields.insert("share".to_owned(), json!(shares.mirror));
+        }
+    }
+    count_replicates(&mut next, plan);
+    Ok(next)
+}
+
+/// Whether any step copies requests: then the mirror's share is the rollout's.
+fn copies(plan: &Plan) -> bool {
+    plan.steps.iter().any(|s| s.weights.mirror > 0)
+}
+
+fn divide(route: &mut Map<String, Value>, plan: &Plan, shares: &Weights) -> Result<(), String> {
+    let variants = route.get_mut("variants").and_then(Value::as_array_mut).ok_or("the route has no variants")?;
+    let known: Vec<String> = variants.iter().map(|v| merge::name(v).to_owned()).collect();
+    for wanted in [&plan.stable, &plan.canary] {
+        if !known.contains(wanted) {
+            let known = crate::structure::list(&known);
+            return Err(format!("route {} has no variant `{wanted}`: it has {known}", plan.route));
+        }
+    }
+    let weight = |name: &str, canary: u32| match name {
+        _ if name == plan.canary => canary,
+        _ if name == plan.stable => WHOLE.saturating_sub(canary),
+        _ => 0,
+    };
+    for variant in variants {
+        let weight = weight(merge::name(variant), shares.canary);
+        if let Some(fields) = variant.as_object_mut() {
+            fields.insert("weight".to_owned(), json!(weight));
+        }
+    }
+    let segments = route.get_mut("segments").and_then(Value::as_array_mut);
+    let mut seen = Vec::new();
+    for segment in segments.into_iter().flatten() {
+        let name = merge::name(segment).to_owned();
+        let canary = shares.in_segment(&name);
+        let weights: Map<String, Value> = known.iter().map(|v| (v.clone(), json!(weight(v, canary)))).collect();
+        if let Some(fields) = segment.as_object_mut() {
+            fields.insert("weights".to_owned(), Value::Object(weights));
+        }
+        seen.push(name);
+    }
+    match shares.segments.keys().find(|name| !seen.contains(name)) {
+        Some(missing) => {
+            Err(format!("route {} has no segment `{missing}`: it has {}", plan.route, crate::structure::list(&seen)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Leaves one variant; rules that name another one have lost their meaning and go with it.
+fn keep_only(route: &mut Map<String, Value>, canary: &str) -> Result<(), String> {
+    let variants = route.get("variants").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut kept = variants
+        .into_iter()
+        .find(|v| merge::name(v) == canary)
+        .ok_or_else(|| format!("the route has no variant `{canary}`"))?;
+    if let Some(fields) = kept.as_object_mut() {
+        fields.insert("weight".to_owned(), json!(WHOLE));
+    }
+    route.insert("variants".to_owned(), json!([kept]));
+    route.insert("stable".to_owned(), json!(canary));
+    route.remove("mirror");
+    let names = |rule: &Value| rule.get("variant").and_then(Value::as_str) == Some(canary);
+    for (field, keeps) in [("overrides", true), ("include", true), ("exclude", false)] {
+        if let Some(rules) = route.get_mut(field).and_then(Value::as_array_mut) {
+            rules.retain(|rule| keeps && names(rule));
+        }
+    }
+    for segment in route.get_mut("segments").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(fields) = segment.as_object_mut() {
+            fields.insert("weights".to_owned(), json!({canary: WHOLE}));
+        }
+    }
+    Ok(())
+}
+
+/// Sees to it that what is judged is counted in buckets of users too.
+fn count_replicates(config: &mut Value, plan: &Plan) {
+    if plan.replicates.is_empty() {
+        return;
+    }
+    let wanted = plan.replicates.iter().filter_map(|r| serde_json::to_value(r).ok());
+    let Some(fields) = config.as_object_mut() else { return };
+    let metrics = fields.entry("metrics").or_insert_with(|| json!({}));
+    let Some(metrics) = metrics.as_object_mut() else { return };
+    let list = metrics.entry("replicates").or_insert_with(|| json!([]));
+    if let Some(list) = list.as_array_mut() {
+        for one in wanted {
+            if !list.contains(&one) {
+                list.push(one);
+            }
+        }
+    }
+}
+
+/// Whether a configuration has these shares already.
+pub(crate) fn holds(config: &Value, plan: &Plan, shares: &Weights) -> bool {
+    // What is counted is no matter of who gets what.
+    let uncounted = |config: &Value| {
+        let mut config = config.clone();
+        if let Some(fields) = config.as_object_mut() {
+            fields.remove("metrics");
+        }
+        config
+    };
+    apply(config, plan, shares).is_ok_and(|next| uncounted(&next) == uncounted(config))
+}
+
+/// What the configuration in force says of a route.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Whether everything, or the route, is killed.
+    pub(crate) killed: bool,
+    /// The shares; `None` when the route or a variant of the rollout is not there.
+    pub(crate) weights: Option<Weights>,
+    /// The cluster that the canary's requests should reach.
+    pub(crate) canary_cluster: Option<String>,
+    /// The clusters of all variants.
+    pub(crate) clusters: Vec<String>,
+}
+
+/// Reads what is in force for a plan's route.
+pub(crate) fn found(config: &Value, plan: &Plan) -> Found {
+    let Some(route) = merge::routes(config).iter().find(|r| merge::name(r) == plan.route) else {
+        return Found { killed: merge::killed(config), ..Found::default() };
+    };
+    let list = |field: &str| route.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let variants = list("variants");
+    let named = |name: &str| variants.iter().find(|v| merge::name(v) == name);
+    let number = |v: Option<&Value>| v.and_then(Value::as_f64).unwrap_or(0.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of WHOLE")]
+    let part = |mine: f64, all: f64| if all > 0.0 { (mine / all * f64::from(WHOLE)).round() as u32 } else { 0 };
+    let total: f64 = variants.iter().map(|v| number(v.get("weight"))).sum();
+    let canary = named(&plan.canary);
+    let weights = canary.map(|canary| {
+        let share = part(number(canary.get("weight")), total);
+        let mut weights = Weights::canary(share);
+        for segment in list("segments") {
+            let given = segment.get("weights").and_then(Value::as_object);
+            let all: f64 = given.into_iter().flat_map(|w| w.values()).map(|w| number(Some(w))).sum();
+            let mine = part(number(given.and_then(|w| w.get(&plan.canary))), all);
+            if mine != share {
+                weights.segments.insert(merge::name(segment).to_owned(), mine);
+            }
+        }
+        // Copies of a rollout that makes none are somebody else's matter.
+        let mirror = route.get("mirror").filter(|_| copies(plan)).map(|m| number(m.get("share")));
+        weights.mirror = mirror.map_or(0, |share| part(share, f64::from(WHOLE)));
+        weights.only_canary = variants.len() == 1;
+        weights
+    });
+    Found {
+        killed: merge::killed(config) || merge::killed(route),
+        weights: weights.filter(|w| w.only_canary || named(&plan.stable).is_some()),
+        canary_cluster: canary.and_then(|v| v.get("cluster")).and_then(Value::as_str).map(str::to_owned),
+        clusters: variants.iter().filter_map(|v| v.get("cluster")?.as_str().map(str::to_owned)).collect(),
+    }
+}
+
+/// A configuration's `stage`: the rollout and its step, as far as a name may be long.
+pub(crate) fn stage(rollout: &str, step: &str) -> String {
+    let fit = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let text = format!("{rollout}.{step}").replace('%', "pct");
+    let name: String = text.chars().map(|c| if fit(c) { c } else { '-' }).collect();
+    name.chars().take(headgate_contract::limits::NAME_BYTES).collect()
+}
