@@ -11,6 +11,7 @@
 //! Architecture Invariant: no clock, no randomness, no log, no I/O.
 
 pub mod file;
+mod judge;
 pub mod measure;
 pub mod plan;
 pub mod simulate;

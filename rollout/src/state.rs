@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::file::Metric;
-use crate::measure::{Readings, Totals, Window};
+use crate::measure::{Lagged, Readings, Totals, Window};
 use crate::plan::Weights;
 use crate::tick::{Effect, ProxyStatus};
 
@@ -49,6 +49,8 @@ pub struct State {
     pub window: Option<Window>,
     /// The newest part of that window, so that an old calm does not drown a new failure.
     pub recent: Option<Recent>,
+    /// What had started some time ago, to tell hanging requests from those on their way.
+    pub lagged: Lagged,
     /// Index of the step whose criteria are judged; it stays while a pause or a gate follows.
     pub judged: Option<usize>,
     /// The last window in which the stable version was measured sufficiently.
@@ -77,6 +79,8 @@ pub struct State {
     pub excused: bool,
     /// Whether the gate of this step was told to people.
     pub gate_told: bool,
+    /// Whether a failure that the policy lets pass was told.
+    pub fail_told: bool,
     /// How far this program's clock was set back since the rollout began, ms; added to what it shows.
     pub clock_offset_ms: u64,
     /// What a way back ends as.
@@ -239,6 +243,8 @@ pub struct Look {
     pub verdict: VerdictKind,
     /// In one sentence.
     pub sentence: String,
+    /// When the bounds were last worked out for all criteria, unix ms; between, only for those beyond their limit.
+    pub bounds_at_ms: u64,
     /// Each criterion.
     pub figures: Vec<Figures>,
 }
@@ -257,9 +263,9 @@ pub struct Figures {
     pub allowed: String,
     /// Measured of the canary; none without values.
     pub measured: Option<f64>,
-    /// Lower anytime-valid bound of what is held against the limit.
+    /// Lower anytime-valid bound of the canary's value, given the baseline; none where it was not worked out.
     pub lower: Option<f64>,
-    /// Upper anytime-valid bound.
+    /// Upper anytime-valid bound of the same.
     pub upper: Option<f64>,
     /// What it is compared with.
     pub baseline: Option<f64>,
@@ -273,6 +279,10 @@ pub struct Figures {
     pub verdict: VerdictKind,
     /// Whether it is only shown.
     pub dry_run: bool,
+    /// Whether it is a plain number without a variance: it fails by its failure limit, whatever its importance.
+    pub plain: bool,
+    /// When it was measured, unix ms.
+    pub at_ms: u64,
     /// In one sentence, with the figures.
     pub sentence: String,
 }
@@ -371,6 +381,7 @@ impl State {
             now_ms: 0,
             window: None,
             recent: None,
+            lagged: Lagged::default(),
             judged: None,
             baseline: None,
             tallies: BTreeMap::new(),
@@ -385,6 +396,7 @@ impl State {
             drifted: false,
             excused: false,
             gate_told: false,
+            fail_told: false,
             clock_offset_ms: 0,
             ending: None,
             outcome: None,

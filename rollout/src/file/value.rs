@@ -148,7 +148,8 @@ impl Quantity {
             Scalar::Number(n) => return Err(format!("{n} is no number to compare with")),
             Scalar::Text(text) => text.trim(),
         };
-        let units: [(&str, fn(f64) -> Amount); 9] = [
+        type Make = fn(f64) -> Amount;
+        let units: [(&str, Make); 9] = [
             ("%", |n| Amount::Share(n / 100.0)),
             ("points", |n| Amount::Share(n / 100.0)),
             ("point", |n| Amount::Share(n / 100.0)),

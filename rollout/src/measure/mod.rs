@@ -4,11 +4,13 @@
 //! [`Totals`] sums of differences, [`Window`]s totals with a beginning. Nothing here judges.
 
 mod histogram;
+mod lagged;
 mod snapshot;
 mod totals;
 mod window;
 
 pub use histogram::Histogram;
+pub use lagged::Lagged;
 pub use snapshot::{BUCKETS, Counters, Replicates, Snapshot};
 pub use totals::Totals;
 pub use window::{Readings, Window};

@@ -89,6 +89,11 @@ impl Counters {
             })
     }
 
+    /// Adds other counters.
+    pub fn merge(&mut self, other: &Self) {
+        self.add(other, None);
+    }
+
     /// Adds `now - before`; `before` is none after a restart, or when the series did not exist.
     pub(super) fn add(&mut self, now: &Self, before: Option<&Self>) {
         let nothing = Self::default();

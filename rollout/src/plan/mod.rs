@@ -195,7 +195,7 @@ pub enum StepKind {
     /// Waits.
     Pause,
     /// Waits for an approval.
-    Gate(GatePlan),
+    Gate(Box<GatePlan>),
     /// Judges at the weights in force.
     Analysis,
     /// Asks the new side for the answers it must give.

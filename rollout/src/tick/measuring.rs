@@ -1,13 +1,19 @@
 //! Taking in the proxies' counters, and looking at them.
 
+use super::effects::By;
 use super::{EventKind, Turn};
-use crate::measure::Window;
-use crate::state::{Look, Phase, Recent, VerdictKind};
+use crate::file::{Action, Importance};
+use crate::judge::{self, Case};
+use crate::measure::{Lagged, Window};
+use crate::plan::Step;
+use crate::state::{HoldCause, Look, Outcome, Phase, Recent, VerdictKind};
 
 /// Length of the newest part of a window, ms: a version that begins to fail after hours is seen as fast as at once.
 const RECENT_MS: u64 = 60_000;
 /// A look counts for at most so many intervals, however long ago the last one was: what nobody watched was not measured.
 const MOST_INTERVALS: u64 = 3;
+/// Bounds of criteria within their limits are for people: at most this often, ms.
+const BOUNDS_MS: u64 = 5_000;
 
 impl Turn<'_> {
     /// Adds what the proxies counted since the last turn, while the weights are in force.
@@ -33,6 +39,7 @@ impl Turn<'_> {
                 self.state.readings.clear();
                 self.state.readings.take(new);
                 self.state.window = Some(Window::new(self.now));
+                self.state.lagged = Lagged::default();
                 self.state.recent = Some(Recent { block: 1, window: Window::new(self.now) });
                 self.event(EventKind::StepMeasuring, "the weights are in force; the clock of the step runs");
             }
@@ -42,6 +49,8 @@ impl Turn<'_> {
         let counts = enough && taken.continued > 0 && self.state.phase != Phase::Paused;
         let measured = if counts { self.elapsed.min(MOST_INTERVALS * self.plan.judging.interval_ms) } else { 0 };
         window.add(self.now, measured, &taken.increment);
+        let judged = self.state.judged.and_then(|at| self.plan.step(at).duration_ms);
+        self.state.lagged.note(self.now, judged.map_or(Lagged::GRACE_MS, |ms| ms / 4), &window.totals);
         if let Some(recent) = &mut self.state.recent {
             if self.now.saturating_sub(recent.window.since_ms) >= RECENT_MS {
                 *recent = Recent { block: recent.block + 1, window: Window::new(self.now) };
@@ -54,24 +63,88 @@ impl Turn<'_> {
         }
     }
 
-    /// Looks at what was measured.
+    /// Looks at what was measured, and acts on a failure at once.
     pub(super) fn judge(&mut self) {
+        if self.state.phase.is_over() || matches!(self.state.phase, Phase::RollingBack | Phase::Initializing) {
+            return;
+        }
         let (Some(window), Some(judged)) = (&self.state.window, self.state.judged) else { return };
         let step = self.plan.step(judged);
-        let canary_requests = window.totals.finished(&self.plan.canary);
-        let enough = canary_requests >= self.plan.judging.min_requests;
-        self.state.look = Some(Look {
-            at_ms: self.now,
-            step: step.name.clone(),
-            weights: self.state.weights.clone(),
-            measured_ms: window.measured_ms,
-            duration_ms: step.duration_ms,
-            canary_requests,
-            stable_requests: window.totals.finished(&self.plan.stable),
-            misrouted: window.totals.misrouted(),
-            verdict: if enough { VerdictKind::Pass } else { VerdictKind::Inconclusive },
-            sentence: format!("{canary_requests} of {} requests seen", self.plan.judging.min_requests),
-            figures: Vec::new(),
-        });
+        if !step.is_judged() {
+            return;
+        }
+        let since_bounds = self.now.saturating_sub(self.state.look.as_ref().map_or(0, |l| l.bounds_at_ms));
+        let ends = step.duration_ms.is_some_and(|ms| window.measured_ms >= ms);
+        let due = since_bounds >= BOUNDS_MS.max(window.measured_ms / 50);
+        let case = Case {
+            plan: self.plan,
+            step,
+            now_ms: self.now,
+            weights: &self.state.weights,
+            window,
+            recent: self.state.recent.as_ref(),
+            lagged: &self.state.lagged,
+            baseline: self.state.baseline.as_ref(),
+            measurements: &self.input.measurements,
+            previous: self.state.look.as_ref(),
+            full: due || ends && self.state.hold.is_none(),
+        };
+        let mut look = judge::look(&case);
+        let failing = self.tally(step, &look);
+        if look.verdict == VerdictKind::Fail && failing.is_none() {
+            // It failed a look, and may do so some times more.
+            look.verdict = VerdictKind::Inconclusive;
+        }
+        self.state.look = Some(look);
+        let Some(sentence) = failing else { return };
+        if self.state.hold.as_ref().is_some_and(|h| h.cause == HoldCause::Failed) {
+            return;
+        }
+        match self.plan.on_fail {
+            Action::Rollback => {
+                self.event_with_look(EventKind::Verdict, format!("{}: {sentence}", step.name));
+                self.roll_back(Outcome::RolledBack, &By::headgate(sentence), false);
+            }
+            Action::Hold => self.hold(HoldCause::Failed, sentence),
+            Action::Proceed => {
+                if !self.state.fail_told {
+                    self.state.fail_told = true;
+                    self.event_with_look(EventKind::LookFailed, format!("{sentence}; going on, as the policy says"));
+                }
+            }
+        }
+    }
+
+    /// Counts failed looks; the sentence of a criterion that is to be acted on.
+    fn tally(&mut self, step: &Step, look: &Look) -> Option<String> {
+        let mut acted = None;
+        for (figures, criterion) in look.figures.iter().zip(&step.criteria) {
+            // A provider's earlier answer is not a look of its own.
+            if figures.at_ms != self.now && figures.at_ms <= self.state.look.as_ref().map_or(0, |l| l.at_ms) {
+                continue;
+            }
+            let tally = self.state.tallies.entry(figures.name.clone()).or_default();
+            if figures.verdict != VerdictKind::Fail {
+                tally.consecutive = 0;
+                continue;
+            }
+            tally.consecutive += 1;
+            tally.total += 1;
+            let limit = criterion.failure_limit;
+            let reached = tally.consecutive >= limit.consecutive || tally.total >= limit.total;
+            let first = tally.total == 1;
+            let acts = match criterion.importance {
+                Importance::DryRun => false,
+                Importance::Critical => !figures.plain || reached,
+                Importance::Ordinary => reached,
+            };
+            if acts {
+                acted.get_or_insert_with(|| figures.sentence.clone());
+            } else if first {
+                let what = if figures.dry_run { "a dry run" } else { "not acted on yet" };
+                self.event(EventKind::LookFailed, format!("{} ({what})", figures.sentence));
+            }
+        }
+        acted
     }
 }

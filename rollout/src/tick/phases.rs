@@ -81,6 +81,10 @@ impl Turn<'_> {
             return;
         }
         self.release("the stable version has traffic");
+        let lines = self.state.window.as_ref().map(|w| crate::judge::power(self.plan, w)).unwrap_or_default();
+        for line in lines {
+            self.event(EventKind::Power, line);
+        }
         self.enter(0);
     }
 

@@ -36,6 +36,7 @@ impl Turn<'_> {
         if measures {
             self.state.judged = Some(index);
             self.state.tallies.clear();
+            self.state.fail_told = false;
             self.state.look = None;
             self.state.window = None;
             self.state.recent = None;
@@ -86,6 +87,9 @@ impl Turn<'_> {
     /// Keeps the stable version's window for steps where it has no traffic, if it was measured sufficiently.
     fn keep_baseline(&mut self) {
         let Some(window) = &self.state.window else { return };
+        if self.plan.judging.recorded_baseline.is_some() {
+            return;
+        }
         if window.totals.finished(&self.plan.stable) < self.plan.judging.min_requests {
             return;
         }
@@ -101,6 +105,10 @@ impl Turn<'_> {
         let measured = self.state.window.as_ref().map_or(0, |w| w.measured_ms);
         let look = self.state.look.as_ref().map(|l| (l.verdict, l.sentence.clone()));
         let verdict = look.as_ref().map_or(VerdictKind::Error, |l| l.0);
+        // What failed, or lacks proxies, does not heal by a later look.
+        if self.state.hold.as_ref().is_some_and(|h| matches!(h.cause, HoldCause::Failed | HoldCause::Proxies)) {
+            return;
+        }
         if measured >= duration && verdict == VerdictKind::Pass {
             self.leave(Some(VerdictKind::Pass), look.map_or_else(String::new, |l| l.1));
             return;
@@ -137,7 +145,9 @@ impl Turn<'_> {
     /// Holds until something changes or a person decides.
     pub(super) fn hold(&mut self, cause: HoldCause, reason: impl Into<String>) {
         let reason = reason.into();
-        if let Some(hold) = &mut self.state.hold {
+        if let Some(hold) = &mut self.state.hold
+            && (hold.cause == cause || cause != HoldCause::Failed)
+        {
             hold.reason = reason;
             return;
         }

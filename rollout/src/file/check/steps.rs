@@ -146,13 +146,13 @@ fn of_canary(
     if cap < WHOLE {
         steps.push(Step {
             name: "scale-up".to_owned(),
-            kind: StepKind::Gate(GatePlan {
+            kind: StepKind::Gate(Box::new(GatePlan {
                 name: "scale-up".to_owned(),
                 question: format!("Is the new version scaled for all traffic? So far it carries {}.", percent(cap)),
                 webhook: None,
                 timeout_ms: None,
                 on_timeout: Action::Hold,
-            }),
+            })),
             weights: weights.clone(),
             duration_ms: None,
             criteria: Vec::new(),
@@ -344,7 +344,13 @@ fn gate_step(gate: &Gate, at: &str, weights: Weights, checks: &mut Checks) -> St
         timeout_ms: checks.optional_span(&format!("{at}.timeout"), gate.timeout.as_ref()),
         on_timeout: gate.on_timeout.unwrap_or(Action::Hold),
     };
-    Step { name: gate.name.clone(), kind: StepKind::Gate(plan), weights, duration_ms: None, criteria: Vec::new() }
+    Step {
+        name: gate.name.clone(),
+        kind: StepKind::Gate(Box::new(plan)),
+        weights,
+        duration_ms: None,
+        criteria: Vec::new(),
+    }
 }
 
 /// Measured time of a judged step: at least one interval.

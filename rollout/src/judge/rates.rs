@@ -1,0 +1,181 @@
+//! Shares of requests: errors, timeouts, 4xx, unfinished.
+
+use super::sides::{Side, Sides, sides};
+use super::{Case, Evidence, alphas, beyond, by_threshold, f};
+use crate::file::Metric;
+use crate::measure::{Counters, Totals};
+use crate::plan::{Bound, Criterion};
+use crate::stats::compare::{self, Ask, Limit, Worse};
+use crate::stats::counts::Clustering;
+use crate::stats::{Arm, Finding, Reason, Stratum, design};
+
+/// Measures a rate in the whole step and in its newest part, with where the baseline comes from.
+pub(super) fn measure(case: &Case<'_>, criterion: &Criterion) -> (Evidence, String) {
+    let block = case.recent.map_or(1, |r| r.block);
+    let (alpha, alpha_recent) = alphas(criterion, block);
+    let found = sides(case, &case.window.totals);
+    let mut evidence = of(case, criterion, &found, alpha, case.full, case.lagged.of_window());
+    if !evidence.exceeded
+        && !by_threshold(case)
+        && let Some(recent) = case.recent
+    {
+        let sides = sides(case, &recent.window.totals);
+        let lag = case.lagged.of_part(&case.window.totals, &recent.window.totals);
+        let newest = of(case, criterion, &sides, alpha_recent, false, lag);
+        if newest.exceeded {
+            evidence = newest;
+        }
+    }
+    (evidence, found.from)
+}
+
+fn of(
+    case: &Case<'_>,
+    criterion: &Criterion,
+    sides: &Sides<'_>,
+    alpha: f64,
+    full: bool,
+    lagged: Option<Totals>,
+) -> Evidence {
+    let lag = lagged.as_ref();
+    if criterion.metric == Metric::UnfinishedRate && lag.is_none() {
+        let why = "it is known some time after the step's clock started".to_owned();
+        return Evidence { undecided: Some(why), ..Evidence::default() };
+    }
+    let strata: Vec<Stratum> = match sides.each.iter().map(|s| stratum(case, criterion.metric, s, sides, lag)).collect()
+    {
+        Ok(strata) => strata,
+        Err(problem) => return Evidence::unmeasured(problem),
+    };
+    let units: f64 = strata.iter().map(|s| s.canary.units()).sum();
+    if units <= 0.0 {
+        let hangs = sides.each.iter().any(|s| s.canary.requests > 0) && criterion.metric != Metric::UnfinishedRate;
+        let problem = if hangs {
+            "requests of the new version start, and none has finished"
+        } else {
+            "no request of the new version was seen"
+        };
+        return Evidence::unmeasured(problem);
+    }
+    let relative = criterion.bound.is_relative();
+    let compared = || strata.iter().filter(|s| !relative || s.baseline.units() > 0.0);
+    let of_compared: f64 = compared().map(|s| s.canary.units()).sum();
+    if of_compared <= 0.0 {
+        return Evidence::unmeasured(format!("there is nothing to compare with: {}", no_baseline(sides)));
+    }
+    let canary = compared().map(|s| s.canary.total()).sum::<f64>() / of_compared;
+    let baseline = relative
+        .then(|| compared().map(|s| s.canary.units() / of_compared * s.baseline.mean().unwrap_or(0.0)).sum::<f64>());
+    let limit = criterion.bound.limit(baseline.unwrap_or(0.0));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    let samples = of_compared.round() as u64;
+    let mut evidence =
+        Evidence { measured: Some(canary), baseline, limit: Some(limit), samples, ..Evidence::default() };
+    let wrong = beyond(criterion, canary, limit);
+    evidence.beyond = wrong;
+    if by_threshold(case) {
+        evidence.exceeded = wrong && samples >= case.plan.judging.min_requests;
+        return evidence;
+    }
+    // What is within the limit cannot be proved to be beyond it.
+    if !wrong && !full {
+        return evidence;
+    }
+    let clustering = if sides.copies { Clustering::Independent } else { Clustering::Buckets };
+    match test(&criterion.bound, &strata, alpha, clustering) {
+        Ok(finding) => {
+            evidence.exceeded = finding.exceeded && wrong;
+            let base = finding.baseline.unwrap_or(0.0);
+            evidence.lower = finding.low.map(|low| (base + low).clamp(0.0, 1.0));
+            evidence.upper = finding.high.map(|high| (base + high).clamp(0.0, 1.0));
+        }
+        Err(reason) => evidence.undecided = Some(reason.to_string()),
+    }
+    evidence
+}
+
+/// The statistics' question for a bound.
+pub(super) fn test(bound: &Bound, strata: &[Stratum], alpha: f64, clustering: Clustering) -> Result<Finding, Reason> {
+    let worse = if bound.is_lower() { Worse::Lower } else { Worse::Higher };
+    let ask = Ask { alpha, worse, clustering };
+    match *bound {
+        Bound::Max { value } | Bound::Min { value } => compare::rate_bound(strata, value, &ask),
+        Bound::Drop { by } | Bound::Rise { by } => compare::rate(strata, &Limit { ratio: 1.0, floor: by }, &ask),
+        Bound::Ratio { factor, floor } => compare::rate(strata, &Limit { ratio: factor, floor }, &ask),
+    }
+}
+
+fn no_baseline(sides: &Sides<'_>) -> &'static str {
+    if sides.from == "nothing" {
+        "the stable version has no traffic and no window of it was kept"
+    } else {
+        "no request of the stable version in the segments of the new one"
+    }
+}
+
+fn stratum(
+    case: &Case<'_>,
+    metric: Metric,
+    side: &Side<'_>,
+    sides: &Sides<'_>,
+    lagged: Option<&Totals>,
+) -> Result<Stratum, String> {
+    let lag = |variant: &str| lagged.and_then(|l| l.variants.get(variant)).and_then(|s| s.get(side.segment));
+    let baseline = match &side.baseline {
+        // A window that is over has nothing on its way.
+        Some(counters) if !sides.concurrent => arm(metric, counters, Some(counters))?,
+        Some(counters) => arm(metric, counters, lag(&case.plan.stable))?,
+        None => Arm::default(),
+    };
+    let canary = if sides.copies {
+        // Copies are not kept by users, but they are the same users' requests: what coming back does to the stable
+        // version's counts, it does to theirs.
+        let cells: Vec<(f64, f64)> = baseline.cells.iter().map(|c| (c.units, c.total)).collect();
+        let effect = design::effect_upper(&cells, case.step.criteria.first().map_or(0.001, |c| c.alpha));
+        let (units, total) = whole(metric, &side.canary);
+        let mut arm = Arm::default();
+        arm.add(0, units / effect, total / effect);
+        arm
+    } else {
+        arm(metric, &side.canary, lag(&case.plan.canary))?
+    };
+    Ok(Stratum { name: side.segment.to_owned(), canary, baseline, share: side.share })
+}
+
+/// Units and events of counters as a whole.
+fn whole(metric: Metric, counters: &Counters) -> (f64, f64) {
+    let [_, _, _, client, server, none] = counters.classes;
+    let events = match metric {
+        Metric::ClientErrorRate => client,
+        Metric::TimeoutRate => counters.timeouts,
+        _ => server + none,
+    };
+    let finished = counters.finished();
+    (f(finished), f(events.min(finished)))
+}
+
+/// Units and events by bucket of users. `lag`: the counters as they were some time ago, for what is not finished yet.
+fn arm(metric: Metric, counters: &Counters, lag: Option<&Counters>) -> Result<Arm, String> {
+    let mut arm = Arm::default();
+    if metric == Metric::ClientErrorRate {
+        let (units, total) = whole(metric, counters);
+        arm.add(0, units, total);
+        return Ok(arm);
+    }
+    let kept = counters.replicates.iter().any(|r| r.finished > 0 || r.requests > 0);
+    if !kept && counters.finished() > 0 {
+        return Err("the proxies do not keep it by buckets of users: `metrics.replicates` of the plugin configuration is not in force".to_owned());
+    }
+    for (bucket, replicate) in counters.replicates.iter().enumerate() {
+        let (units, events) = match metric {
+            Metric::TimeoutRate => (replicate.finished, replicate.timeouts),
+            Metric::UnfinishedRate => {
+                let started = lag.and_then(|l| l.replicates.get(bucket)).map_or(0, |r| r.requests);
+                (started, started.saturating_sub(replicate.finished))
+            }
+            _ => (replicate.finished, replicate.failures),
+        };
+        arm.add(bucket, f(units), f(events.min(units)));
+    }
+    Ok(arm)
+}
