@@ -49,7 +49,7 @@ pub fn rate(traffic: &Traffic, limit: &Limit, alpha: f64, power: f64) -> Result<
 
 fn rate_evidence(traffic: &Traffic, (slope, offset): (f64, f64), rate: f64, alpha: f64, power: f64) -> f64 {
     let Traffic { canary_units: n, baseline_units: m, baseline, effect } = *traffic;
-    let behind = normal::isf(1.0 - power);
+    let behind = normal::isf(power);
     let own = effect * n * rate * (1.0 - rate);
     let variance = own + effect * (slope * n).powi(2) / m * baseline * (1.0 - baseline);
     let null = n * (slope * baseline + offset).clamp(0.0, 1.0);
@@ -74,7 +74,7 @@ pub fn mean(traffic: &Traffic, variance: f64, limit: &Limit, alpha: f64, power: 
         return Err(Reason::ZeroVariance);
     }
     let Traffic { canary_units: n, baseline_units: m, baseline, effect } = *traffic;
-    let behind = normal::isf(1.0 - power);
+    let behind = normal::isf(power);
     let lines = [(limit.ratio, 0.0), (1.0, limit.floor)];
     let lacking = |mean: f64| {
         let of = |(slope, offset): &(f64, f64)| {

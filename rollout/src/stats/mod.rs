@@ -10,22 +10,35 @@
 //! | The same for a latency quantile | [`quantile`] |
 //! | Bounds on one rate or mean, looked at as often as you like | [`anytime`] |
 //! | What would a step notice? | [`detect`] |
+//! | A difference, an interval, a sample size; one look at independent units | [`fixed`] |
+//! | The same, looked at repeatedly | [`sequential`] |
+//! | Do versions get the users that their weights say? | [`srm`] |
+//! | Several metrics or segments | [`multiple`], [`segments`] |
+//! | How likely is it better, and what is lost if not? | [`bayes`] |
+//! | Has a distribution moved since then? | [`drift`] |
 //!
 //! Data that cannot answer give a [`Reason`], never NaN and never a panic. What this does not do: no thresholds, no
 //! policy, no time. It says what numbers mean; `judge` says what follows from it.
 
 pub mod anytime;
+pub mod bayes;
 pub mod cell;
 pub mod compare;
 mod contrast;
 pub mod counts;
 pub mod design;
 pub mod detect;
+pub mod drift;
 pub mod evalue;
+pub mod fixed;
 pub mod histogram;
+pub mod multiple;
 pub mod normal;
 pub mod quantile;
 mod reason;
+pub mod segments;
+pub mod sequential;
+pub mod srm;
 
 pub use cell::{Arm, Cell, Stratum};
 pub use compare::{Finding, Limit, Method, Worse};

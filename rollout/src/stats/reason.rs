@@ -22,8 +22,6 @@ pub enum Reason {
     NotFinite(&'static str),
     /// A count or a size below zero.
     Negative(&'static str),
-    /// A count that is not a whole number.
-    Fractional(&'static str),
     /// More events than units that could have had one.
     EventsAboveUnits {
         /// Events counted.
@@ -75,7 +73,6 @@ impl fmt::Display for Reason {
             }
             Reason::NotFinite(what) => write!(out, "{what} is not a finite number"),
             Reason::Negative(what) => write!(out, "{what} is below zero"),
-            Reason::Fractional(what) => write!(out, "{what} must be a whole number"),
             Reason::EventsAboveUnits { events, units } => {
                 write!(out, "{events} events among {units} units: a unit can have one event at most")
             }

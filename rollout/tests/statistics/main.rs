@@ -1,7 +1,9 @@
-//! The statistics against what no table shows: simulated rollouts with heavy users, looked at after every tick.
+//! The statistics against published figures, and against what no table shows: simulated rollouts with heavy users, looked at
+//! after every tick.
 //!
 //! Every simulation has a fixed seed. Bounds on a simulated share are its expected value plus or minus four of its own standard errors.
 
 mod traffic;
 
 mod compare_simulated;
+mod published;
