@@ -2,8 +2,8 @@
 // types, enums, patterns, required fields), by the TypeScript compiler against the same package's types (which alone notices a
 // field that does not exist), and the plugin configurations in them by `headgate validate`.
 //
-// TrafficExtension is newer than the package. Its `spec.wasm` has WasmPlugin's keys, and beside it stand WasmPlugin's
-// `selector`, `targetRefs`, `phase`, `priority` and `match`; it is put together as a WasmPlugin and checked as one.
+// TrafficExtension is newer than that package. It is held against a JSON Schema made from the definitions of Istio 1.31 that
+// another package ships (definitions.py). What `headgate render` prints of both kinds is checked like the files.
 // MeshConfig has no definition in the package: its two keys that matter are held against envoy/envoy.yaml's labels.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WasmPlugin } from "@kubernetes-models/istio/extensions.istio.io/v1alpha1";
 import { DestinationRule, Gateway, VirtualService } from "@kubernetes-models/istio/networking.istio.io/v1";
+import { Ajv } from "ajv";
 import ts from "typescript";
 import { parse, parseAllDocuments } from "yaml";
 
@@ -31,17 +32,36 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".yaml")).
   }
 }
 
-/** A TrafficExtension as the WasmPlugin that would do the same. */
-function asWasmPlugin(file, value) {
-  const { wasm, ...around } = value.spec;
-  const allowed = ["selector", "targetRefs", "phase", "priority", "match"];
-  for (const key of Object.keys(around)) {
-    if (!allowed.includes(key)) complaints.push(`${file}: spec.${key}: TrafficExtension has ${allowed.join(", ")} and wasm`);
-  }
-  for (const key of allowed) {
-    if (wasm && key in wasm) complaints.push(`${file}: spec.wasm.${key}: stands beside wasm, not in it`);
-  }
-  return { ...value, kind: "WasmPlugin", spec: { ...around, ...wasm } };
+const scratch = mkdtempSync(join(tmpdir(), "headgate-istio-"));
+const headgate = process.env.HEADGATE_BIN ?? join(root, "target/debug/headgate");
+
+/** What `headgate` prints, of the example configuration for a target in Istio. */
+function render(kind) {
+  const target = join(scratch, "target.yaml");
+  writeFileSync(target, `
+name: model
+publisher: { file: { path: ecds.yaml } }
+filter: { url: "oci://registry.example/headgate:0.1.0", sha256: "${"0".repeat(64)}", env: [HEADGATE_KEY_K1] }
+istio: { namespace: istio-system, selector: { istio: ingressgateway } }
+`);
+  return execFileSync(headgate, ["render", kind, target, "-f", join(root, "envoy/plugin.yaml")], { encoding: "utf8" });
+}
+for (const kind of ["wasmplugin", "trafficextension"]) {
+  documents.push({ file: `headgate render ${kind}`, value: parse(render(kind)), rendered: true });
+}
+
+const isTrafficExtension = new Ajv({ allErrors: true, strict: false }).compile(
+  JSON.parse(readFileSync(join(import.meta.dirname, "TrafficExtension.json"), "utf8")),
+);
+
+/** A TrafficExtension by its schema. Of its alternatives the one for wasm is meant. */
+function checkTrafficExtension(file, value) {
+  if (!value.spec?.wasm) complaints.push(`${file}: spec.wasm is missing`);
+  if (isTrafficExtension(value)) return;
+  const told = new Set(isTrafficExtension.errors.filter(({ keyword }) => keyword !== "anyOf").map(
+    ({ instancePath, message, params }) => `${file}: ${instancePath || "/"} ${message} ${JSON.stringify(params)}`,
+  ));
+  complaints.push(...[...told].filter((text) => !text.includes('"lua"')));
 }
 
 /** Fields that the types do not have, by the compiler. */
@@ -66,28 +86,30 @@ function compile(checked) {
 
 const checked = [];
 const plugins = [];
-for (const { file, value } of documents) {
+for (const { file, value, rendered } of documents) {
   if (value?.kind === undefined) continue; // mesh settings, below
-  const resource = value.kind === "TrafficExtension" ? asWasmPlugin(file, value) : value;
-  const [model, version] = models[resource.kind] ?? [];
+  const plugin = value.kind === "TrafficExtension" ? value.spec?.wasm : value.spec;
+  if (plugin?.pluginConfig && !rendered) plugins.push({ file, spec: plugin });
+  if (value.kind === "TrafficExtension") {
+    checkTrafficExtension(file, value);
+    continue;
+  }
+  const [model, version] = models[value.kind] ?? [];
   if (!model) {
     complaints.push(`${file}: there is no definition to check a ${value.kind} with`);
     continue;
   }
-  if (resource.apiVersion !== version) complaints.push(`${file}: apiVersion is ${resource.apiVersion}, not ${version}`);
+  if (value.apiVersion !== version) complaints.push(`${file}: apiVersion is ${value.apiVersion}, not ${version}`);
   try {
-    new model(resource).validate();
+    new model(value).validate();
   } catch (error) {
     complaints.push(`${file}: ${error.message}`);
   }
-  checked.push({ file, kind: resource.kind, group: version, value: resource });
-  if (resource.spec.pluginConfig) plugins.push({ file, spec: resource.spec });
+  checked.push({ file, kind: value.kind, group: version, value });
 }
 complaints.push(...compile(checked));
 
 // The plugin configurations: `headgate` takes them, and what they name is there.
-const headgate = process.env.HEADGATE_BIN ?? join(root, "target/debug/headgate");
-const scratch = mkdtempSync(join(tmpdir(), "headgate-istio-"));
 const services = checked.filter(({ kind }) => kind === "VirtualService").map(({ value }) => value);
 const subsets = checked.filter(({ kind }) => kind === "DestinationRule")
   .flatMap(({ value }) => value.spec.subsets.map(({ name }) => `${value.spec.host}/${name}`));
@@ -133,10 +155,10 @@ for (const [where, config] of [["meshConfig", mesh], ["annotation", annotation &
   }
 }
 
-const kinds = documents.map(({ value }) => value?.kind).filter(Boolean);
+const kinds = documents.filter(({ rendered }) => !rendered).map(({ value }) => value?.kind).filter(Boolean);
 for (const kind of [...Object.keys(models), "TrafficExtension"]) {
   if (!kinds.includes(kind)) complaints.push(`envoy/istio has no ${kind}`);
 }
 for (const complaint of complaints) console.error(complaint);
-if (complaints.length === 0) console.log(`envoy/istio: ${kinds.length} resources and ${plugins.length} plugin configurations are as their definitions ask`);
+if (complaints.length === 0) console.log(`envoy/istio: ${kinds.length} resources and ${plugins.length} plugin configurations are as their definitions ask, and so is what headgate renders`);
 process.exit(complaints.length === 0 ? 0 : 1);

@@ -1,15 +1,14 @@
 //! One running Envoy.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::fault::fault;
+use crate::process::{Process, Settings};
 use crate::relay::Relay;
 use crate::{Admin, Bootstrap, Client, Ecds, Metrics, Permit, Result, envoy_binary, permits, wait_until, wasm};
 
@@ -151,15 +150,6 @@ impl Builder {
     }
 }
 
-#[derive(Debug)]
-struct Settings {
-    binary: PathBuf,
-    concurrency: u32,
-    environment: Vec<(String, String)>,
-    log_level: String,
-    prefix: Vec<String>,
-}
-
 /// A running Envoy. It is ended, by its process id, when this is dropped; its folder is kept, and its path
 /// printed, when the test panics or `HEADGATE_KEEP` is set.
 #[derive(Debug)]
@@ -231,7 +221,7 @@ impl Envoy {
 
     /// The process id.
     pub fn pid(&self) -> u32 {
-        self.process.0.id()
+        self.process.id()
     }
 
     /// Resident memory of the process, in bytes.
@@ -324,7 +314,7 @@ impl Envoy {
         let process = Mutex::new(&mut self.process);
         let found: Mutex<Option<Result<SocketAddr>>> = Mutex::new(None);
         wait_until("the admin interface answers", || async {
-            let ended = process.lock().unwrap_or_else(PoisonError::into_inner).0.try_wait()?;
+            let ended = process.lock().unwrap_or_else(PoisonError::into_inner).ended()?;
             let outcome = if let Some(status) = ended {
                 Err(fault(format!("it ended by itself ({status})")))
             } else {
@@ -363,53 +353,5 @@ impl Drop for Envoy {
         {
             eprintln!("Envoy's bootstrap, published file and log are kept in {}", home.keep().display());
         }
-    }
-}
-
-/// The child, ended by its own id when dropped.
-#[derive(Debug)]
-struct Process(Child);
-
-impl Process {
-    fn spawn(home: &Path, settings: &Settings) -> Result<Self> {
-        let log = File::options().create(true).append(true).open(home.join("envoy.log"))?;
-        let admin = home.join("admin");
-        // Of an earlier start.
-        if admin.exists() {
-            std::fs::remove_file(&admin)?;
-        }
-        let mut words = settings.prefix.iter().map(std::ffi::OsString::from);
-        let mut command = match words.next() {
-            Some(first) => {
-                let mut command = Command::new(first);
-                command.args(words).arg(&settings.binary);
-                command
-            }
-            None => Command::new(&settings.binary),
-        };
-        command
-            .arg("--config-path")
-            .arg(home.join("envoy.json"))
-            .arg("--admin-address-path")
-            .arg(&admin)
-            .args(["--disable-hot-restart", "--log-level", &settings.log_level])
-            .args(["--concurrency", &settings.concurrency.to_string()])
-            .envs(settings.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        Ok(Self(command.spawn().map_err(|e| fault(format!("{}: {e}", settings.binary.display())))?))
-    }
-
-    fn end(&mut self) {
-        // One that has already ended has nothing left to end.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.end();
     }
 }

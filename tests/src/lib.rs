@@ -22,6 +22,7 @@ mod fault;
 mod metrics;
 mod paths;
 mod permit;
+mod process;
 mod raw;
 mod relay;
 mod upstream;
