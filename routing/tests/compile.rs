@@ -9,6 +9,8 @@
 
 mod support;
 
+use headgate_contract::limits;
+
 const ROUTE: &str =
     r#""name":"shop","stable":"stable","variants":[{"name":"stable","weight":95},{"name":"canary","weight":5}]"#;
 const KEY: &str = r#""key":{"sources":[{"header":"x-user"}]}"#;
@@ -242,6 +244,45 @@ fn the_number_of_routes_and_series_is_bounded() {
         "2001 routes, at most 2000",
     );
     check(&format!(r#"{{"contract":1,"revision":1,"routes":[{}]}}"#, routes(500, 32)), "routes", "metric series");
+}
+
+/// What has its own test above is not here: variants, weights, lists, regular expressions, routes, series.
+#[test]
+fn everything_is_taken_at_its_limit_and_refused_one_beyond() {
+    fn list(n: usize, item: impl Fn(usize) -> String) -> String {
+        (0..n).map(item).collect::<Vec<_>>().join(",")
+    }
+    let at = |limit: usize, path: &str, words: &str, fields: &dyn Fn(usize) -> String| {
+        route(&fields(limit), "-", "");
+        route(&fields(limit + 1), path, words);
+    };
+    at(limits::SEGMENTS, "segments", "at most 32", &|n| {
+        let segment = |i| format!(r#"{{"name":"s{i}","match":{{}},"weights":{{"canary":1}}}}"#);
+        format!(r#"{KEY},"segments":[{}]"#, list(n, segment))
+    });
+    at(limits::OVERRIDES, "overrides", "at most 64", &|n| {
+        let rule = |i| format!(r#"{{"header":"x-a","exact":"{i}","variant":"canary","openToAnyone":true}}"#);
+        format!(r#""overrides":[{}]"#, list(n, rule))
+    });
+    at(limits::KEY_SOURCES, "key.sources", "at most 16", &|n| {
+        format!(r#""key":{{"sources":[{}]}}"#, list(n, |i| format!(r#"{{"header":"x-{i}"}}"#)))
+    });
+    at(limits::CONDITIONS, "match", "at most 256", &|n| {
+        format!(r#""match":{{"hosts":[{}],"methods":["GET"]}}"#, list(n - 1, |i| format!(r#""h{i}.example""#)))
+    });
+    at(limits::NAME_BYTES, "salt", "1 to 100", &|n| format!(r#""salt":"{}""#, "s".repeat(n)));
+    let keys = |n| {
+        let keys = list(n, |i| format!(r#"{{"id":"k{i}","env":"K{i}"}}"#));
+        document(&format!(r#","tokens":{{"audience":"a","keys":[{keys}]}}"#), "")
+    };
+    check(&keys(limits::TOKEN_KEYS), "-", "");
+    check(&keys(limits::TOKEN_KEYS + 1), "tokens.keys", "at most 8");
+    let bytes = |n: usize| {
+        let sound = document("", "");
+        format!("{sound}{}", " ".repeat(n - sound.len()))
+    };
+    check(&bytes(limits::CONFIG_BYTES), "-", "");
+    check(&bytes(limits::CONFIG_BYTES + 1), "", "at most 4194304");
 }
 
 #[test]

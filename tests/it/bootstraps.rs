@@ -109,6 +109,15 @@ async fn the_read_only_listener_shows_metrics_and_nothing_else() -> Result<()> {
 }
 
 #[test]
+fn the_admin_interface_is_on_loopback_in_every_bootstrap_that_is_shipped() -> Result<()> {
+    for name in ["envoy.yaml", "envoy-header.yaml"] {
+        let mut bootstrap = Bootstrap::read(&repository().join("envoy").join(name))?;
+        assert_eq!(bootstrap.at("/admin/address/socket_address/address")?, "127.0.0.1", "{name}");
+    }
+    Ok(())
+}
+
+#[test]
 fn ecds_yaml_carries_plugin_yaml() -> Result<()> {
     let text = std::fs::read_to_string(repository().join("envoy/ecds.yaml"))?;
     let file: Value = serde_saphyr::from_str(&text)?;

@@ -282,6 +282,50 @@ async fn a_cookie_that_is_issued_already_decides_the_request_it_is_issued_with()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_issued_cookie_has_the_name_and_attributes_that_the_configuration_gives_it() -> Result<()> {
+    let versions = Versions::start().await?;
+    let mut issuing = route(1, 1);
+    issuing["key"]["absent"] = json!("issueCookie");
+    let mut revision = 1;
+    let envoy = versions.envoy()?.configuration(&config(revision, issuing.clone())).start().await?;
+    let mut client = envoy.http1().await?;
+    for (cookie, pair, attributes) in [
+        (
+            json!({"name": "who", "path": "/shop", "domain": "model.example", "maxAge": 60, "sameSite": "strict"}),
+            "who",
+            &["secure", "httponly", "samesite=strict", "path=/shop", "domain=model.example", "max-age=60"][..],
+        ),
+        (
+            json!({"sameSite": "none"}),
+            "headgate_key",
+            &["secure", "httponly", "samesite=none", "path=/", "max-age=2592000"],
+        ),
+        (json!({"secure": false, "httpOnly": false}), "headgate_key", &["samesite=lax", "path=/", "max-age=2592000"]),
+    ] {
+        issuing["key"]["cookie"] = cookie;
+        revision += 1;
+        envoy.push(&config(revision, issuing.clone())).await?;
+        let answer = client.get("/", &[]).await?;
+        let mut parts = answer.header("set-cookie").expect("a cookie").split("; ");
+        let name = parts.next().and_then(|first| first.split_once('=')).map(|(name, _)| name);
+        assert_eq!(name, Some(pair));
+        let mut seen: Vec<String> = parts.map(str::to_ascii_lowercase).collect();
+        let mut wanted: Vec<&str> = attributes.to_vec();
+        seen.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(seen, wanted);
+    }
+    // A response that says nothing of caching is left as it is, and gets none, where the configuration wants that.
+    issuing["key"]["cookie"] = json!({"makePrivate": false});
+    envoy.push(&config(revision + 1, issuing)).await?;
+    let answer = client.get("/", &[]).await?;
+    assert_eq!((answer.header("set-cookie"), answer.header("cache-control")), (None, None));
+    let answer = client.get("/", &[("x-respond-cache-control", "no-store")]).await?;
+    assert!(answer.header("set-cookie").is_some());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_cookie_is_issued_with_a_response_that_shared_caches_may_store() -> Result<()> {
     let (_versions, envoy) = issuing().await?;
     let mut client = envoy.http1().await?;

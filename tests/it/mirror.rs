@@ -105,6 +105,20 @@ async fn upgrades_and_bodies_that_are_large_or_of_unknown_length_are_not_copied(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connect_request_is_not_copied() -> Result<()> {
+    let versions = Versions::start().await?;
+    let envoy = versions.envoy()?.configuration(&copied(10_000, json!({}))).start().await?;
+    let head = b"CONNECT model.example:443 HTTP/1.1\r\nhost: model.example:443\r\nx-user-id: alice\r\nconnection: close\r\n\r\n";
+    // The bootstrap has no route for it, as it serves no tunnels; the filter sees it before that is found out.
+    let answer = headgate_tests::raw(envoy.ingress(), head).await?;
+    assert!(answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
+    let told = envoy.metrics().await?;
+    assert_eq!(told.sum("headgate_mirror_refused", &[("reason", "upgrade")]), 1);
+    assert_eq!((told.sum("headgate_mirrored", &[]), versions.canary.count()), (0, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_random_share_copies_some_and_not_all() -> Result<()> {
     let versions = Versions::start().await?;
     let envoy = versions.envoy()?.configuration(&copied(5_000, json!({"by": "random"}))).start().await?;
