@@ -55,6 +55,8 @@ pub struct State {
     pub judged: Option<usize>,
     /// The last window in which the stable version was measured sufficiently.
     pub baseline: Option<Baseline>,
+    /// For how long the step that is judged could not be measured, ms.
+    pub blind_ms: u64,
     /// Failed looks by criterion, in the step that is judged.
     pub tallies: BTreeMap<String, Tally>,
     /// The last look at the step that is judged.
@@ -345,6 +347,8 @@ pub enum HoldCause {
     Unmeasured,
     /// Proxies reject or do not answer.
     Proxies,
+    /// Somebody else changed what is published.
+    Drift,
     /// Something that must be there before it begins.
     Precondition,
     /// A gate was rejected or timed out.
@@ -384,6 +388,7 @@ impl State {
             lagged: Lagged::default(),
             judged: None,
             baseline: None,
+            blind_ms: 0,
             tallies: BTreeMap::new(),
             look: None,
             results: Vec::new(),

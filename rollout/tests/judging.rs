@@ -1,5 +1,7 @@
 //! Bad versions are taken back by the criterion that shows them; good ones are not; nothing passes without values.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it should")]
+
 mod support;
 
 use headgate_rollout::state::{HoldCause, Outcome, Phase, VerdictKind};

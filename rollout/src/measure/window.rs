@@ -33,12 +33,12 @@ impl Readings {
         self.0.clear();
     }
 
-    /// Takes in new readings. Those not newer than what is known are left out.
+    /// Takes in new readings. One that is known already is left out.
     pub(crate) fn take<'a>(&mut self, new: impl IntoIterator<Item = (&'a str, &'a Arc<Snapshot>)>) -> Taken {
         let mut taken = Taken::default();
         for (proxy, now) in new {
             if let Some(before) = self.0.get(proxy) {
-                if now.taken_ms <= before.taken_ms {
+                if now.taken_ms == before.taken_ms {
                     continue;
                 }
                 if restarted(now, before) {

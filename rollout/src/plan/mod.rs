@@ -155,6 +155,14 @@ impl Weights {
         self.only_canary || (self.canary == WHOLE && self.segments.values().all(|w| *w == WHOLE))
     }
 
+    /// Whether they give every user the same, however they are written.
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.canary == other.canary
+            && self.mirror == other.mirror
+            && self.only_canary == other.only_canary
+            && self.segments.keys().chain(other.segments.keys()).all(|s| self.in_segment(s) == other.in_segment(s))
+    }
+
     /// The canary's share in a segment (`default` outside of all), parts of [`WHOLE`].
     pub fn in_segment(&self, segment: &str) -> u32 {
         self.segments.get(segment).copied().unwrap_or(self.canary)

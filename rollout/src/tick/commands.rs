@@ -115,6 +115,7 @@ impl Turn<'_> {
                 );
             }
             self.state.paused_from = None;
+            self.keep_baseline();
             self.enter(monitoring);
             return Ok("forced: all users get the new version".to_owned());
         }
@@ -124,7 +125,7 @@ impl Turn<'_> {
         let waits = matches!(kind, StepKind::Pause | StepKind::Gate(_));
         let decides = match cause {
             Some(HoldCause::Inconclusive | HoldCause::Unmeasured | HoldCause::Gate) => true,
-            Some(HoldCause::Failed | HoldCause::Proxies | HoldCause::Precondition) => false,
+            Some(HoldCause::Failed | HoldCause::Proxies | HoldCause::Drift | HoldCause::Precondition) => false,
             None => waits,
         };
         if (failed || !decides) && !force {

@@ -1,7 +1,7 @@
 //! Whether the weights asked for are in force on the proxies, and what is in force that nobody asked for.
 
 use super::effects::By;
-use super::{EventKind, ProxyStatus, Turn};
+use super::{Action as Wish, EventKind, ProxyStatus, Turn};
 use crate::file::{Action, WHOLE};
 use crate::state::{HoldCause, Outcome, Phase};
 use crate::text::span;
@@ -10,7 +10,9 @@ impl Turn<'_> {
     /// Notices a kill that is in force, or gone, and weights that differ from those asked for.
     pub(super) fn kills_and_drift(&mut self) {
         let Some(in_force) = &self.input.in_force else { return };
-        if in_force.killed != self.state.killed {
+        // While a kill or a revive of ours is on its way, what is in force is not news.
+        let ours = self.state.pending.iter().any(|e| matches!(e.action, Wish::Kill { .. } | Wish::Revive { .. }));
+        if in_force.killed != self.state.killed && !ours {
             self.state.killed = in_force.killed;
             let text = if in_force.killed { "a kill is in force" } else { "no kill is in force any more" };
             self.event(EventKind::Kill, with_detail(text, &in_force.detail));
@@ -23,24 +25,29 @@ impl Turn<'_> {
         }
         // Only weights that were in force can have been changed by somebody: before, ours may be on the way.
         let settled = self.state.delivery.applied_ms.is_some();
-        let differs = in_force.weights.as_ref().is_none_or(|w| *w != self.state.weights);
+        let differs = in_force.weights.as_ref().is_none_or(|w| !w.same_as(&self.state.weights));
         if settled && going && differs {
             if !self.state.drifted {
                 self.state.drifted = true;
                 let text = match &in_force.weights {
                     Some(weights) => format!(
-                        "the route has the canary at {}, not at {}: somebody else changed it; nothing is measured until that is undone",
+                        "the route has the canary at {}, not at {}: somebody else changed it, and the step's clock stands still until that is undone",
                         crate::text::percent(weights.canary),
                         crate::text::percent(self.state.weights.canary)
                     ),
-                    None => "the route or a variant of it is not in the published configuration any more; nothing is measured".to_owned(),
+                    None => "the route or a variant of it is not in the published configuration any more; the step's clock stands still".to_owned(),
                 };
-                self.event(EventKind::Drift, with_detail(&text, &in_force.detail));
+                let text = with_detail(&text, &in_force.detail);
+                self.event(EventKind::Drift, &text);
+                self.hold(HoldCause::Drift, text);
             }
         } else if self.state.drifted && !differs {
             self.state.drifted = false;
             self.state.window = None;
             self.event(EventKind::Drift, "what is published is what was asked for again; the step's clock starts anew");
+            if self.state.hold.as_ref().is_some_and(|h| h.cause == HoldCause::Drift) {
+                self.release("what is published was changed back");
+            }
         }
     }
 
@@ -68,20 +75,25 @@ impl Turn<'_> {
                 })
                 .collect();
         }
-        let total = self.state.delivery.proxies.len();
-        let missing: Vec<String> = self
-            .state
-            .delivery
+        let unread = self.input.readings.iter();
+        self.state.delivery.unread =
+            unread.filter_map(|r| Some((r.proxy.clone(), r.snapshot.as_ref().err()?.clone()))).collect();
+        let delivery = &self.state.delivery;
+        let total = delivery.proxies.len();
+        let missing: Vec<String> = delivery
             .proxies
             .iter()
-            .filter(|(_, (status, _))| *status != ProxyStatus::Applied)
-            .map(|(name, (status, why))| format!("{name} ({}: {why})", status_word(*status)))
+            .filter_map(|(name, (status, why))| match (status, delivery.unread.get(name)) {
+                (ProxyStatus::Applied, None) => None,
+                (ProxyStatus::Applied, Some(why)) => Some(format!("{name} (its counters cannot be read: {why})")),
+                _ => Some(format!("{name} ({}: {why})", status_word(*status))),
+            })
             .collect();
         if total > missing.len() && self.tolerated(missing.len(), total) {
             let first = self.state.delivery.applied_ms.is_none();
             if first {
                 self.state.delivery.applied_ms = Some(self.now);
-                self.state.pending.retain(|e| !matches!(e.action, super::Action::Publish { .. }));
+                self.state.pending.retain(|e| !matches!(e.action, Wish::Publish { .. }));
             }
             self.state.delivery.short_since_ms = None;
             self.state.delivery.told = false;
@@ -103,7 +115,7 @@ impl Turn<'_> {
             "no proxy answers for the target: nothing can be confirmed".to_owned()
         } else {
             format!(
-                "{} of {total} proxies do not have the weights in force after {}: {}",
+                "{} of {total} proxies do not have the weights in force, or cannot be read, since {}: {}",
                 missing.len(),
                 span(waited),
                 missing.join(", ")

@@ -5,6 +5,9 @@ use crate::file::NotificationKind;
 use crate::plan::Weights;
 use crate::state::Delivery;
 
+/// Notifications that wait to be delivered, at most.
+const MOST_NOTIFICATIONS: usize = 50;
+
 impl Turn<'_> {
     /// Notes which effects were done and which went wrong.
     pub(super) fn reported(&mut self) {
@@ -49,6 +52,13 @@ impl Turn<'_> {
     pub(super) fn notify(&mut self, kind: NotificationKind, text: impl Into<String>) {
         if self.plan.notifications.is_empty() {
             return;
+        }
+        // Somebody who cannot be told must not fill the state.
+        let waiting: Vec<u64> =
+            self.state.pending.iter().filter(|e| matches!(e.action, Action::Notify { .. })).map(|e| e.id).collect();
+        if let (true, Some(oldest)) = (waiting.len() >= MOST_NOTIFICATIONS, waiting.first()) {
+            self.state.pending.retain(|e| e.id != *oldest);
+            self.event(EventKind::EffectFailed, "the oldest notification could not be delivered and is given up");
         }
         let text = format!("{}: {}", self.plan.name, text.into());
         self.effect(false, Action::Notify { kind, text });

@@ -1,7 +1,7 @@
 //! Taking in the proxies' counters, and looking at them.
 
 use super::effects::By;
-use super::{EventKind, Turn};
+use super::{EventKind, ProxyStatus, Turn};
 use crate::file::{Action, Importance};
 use crate::judge::{self, Case};
 use crate::measure::{Lagged, Window};
@@ -16,38 +16,49 @@ const MOST_INTERVALS: u64 = 3;
 const BOUNDS_MS: u64 = 5_000;
 
 impl Turn<'_> {
-    /// Adds what the proxies counted since the last turn, while the weights are in force.
+    /// Adds what the proxies counted since the last turn. Of each proxy only what it counted with the weights in force; the
+    /// clock of the step runs only while enough of them have the weights and can be read.
     pub(super) fn measure(&mut self) {
-        let unread: std::collections::BTreeMap<String, String> = self
-            .input
-            .readings
-            .iter()
-            .filter_map(|r| Some((r.proxy.clone(), r.snapshot.as_ref().err()?.clone())))
-            .collect();
-        let read = self.input.readings.len() - unread.len();
-        let enough = read > 0 && self.tolerated(unread.len(), self.input.readings.len());
-        if !self.input.readings.is_empty() {
-            self.state.delivery.unread = unread;
-        }
-        let settled = self.state.delivery.applied_ms.is_some() && self.state.delivery.short_since_ms.is_none();
-        if !settled || self.state.drifted || self.state.phase.is_over() || self.state.phase == Phase::RollingBack {
+        if self.state.phase.is_over() || self.state.phase == Phase::RollingBack {
             return;
         }
-        let new = self.input.readings.iter().filter_map(|r| Some((r.proxy.as_str(), r.snapshot.as_ref().ok()?)));
+        let input = self.input;
+        let delivery = &self.state.delivery;
+        let applied =
+            |proxy: &str| delivery.proxies.get(proxy).is_some_and(|(status, _)| *status == ProxyStatus::Applied);
+        let new: Vec<_> = input
+            .readings
+            .iter()
+            .filter(|r| applied(&r.proxy))
+            .filter_map(|r| Some((r.proxy.as_str(), r.snapshot.as_ref().ok()?)))
+            .collect();
+        if new.is_empty() {
+            return;
+        }
         let Some(window) = &mut self.state.window else {
-            if enough {
-                self.state.readings.clear();
-                self.state.readings.take(new);
-                self.state.window = Some(Window::new(self.now));
-                self.state.lagged = Lagged::default();
-                self.state.recent = Some(Recent { block: 1, window: Window::new(self.now) });
-                self.event(EventKind::StepMeasuring, "the weights are in force; the clock of the step runs");
-            }
+            self.state.readings.clear();
+            self.state.readings.take(new);
+            self.state.window = Some(Window::new(self.now));
+            self.state.recent = Some(Recent { block: 1, window: Window::new(self.now) });
+            self.state.lagged = Lagged::default();
+            let on = self.state.delivery.proxies.values().filter(|(s, _)| *s == ProxyStatus::Applied).count();
+            let all = self.state.delivery.proxies.len();
+            let share = crate::text::percent(self.state.weights.canary);
+            self.event(
+                EventKind::StepMeasuring,
+                format!("the canary's {share} are in force on {on} of {all} proxies; measuring"),
+            );
             return;
         };
         let taken = self.state.readings.take(new);
-        let counts = enough && taken.continued > 0 && self.state.phase != Phase::Paused;
-        let measured = if counts { self.elapsed.min(MOST_INTERVALS * self.plan.judging.interval_ms) } else { 0 };
+        if taken.continued == 0 {
+            return;
+        }
+        let settled = self.state.delivery.applied_ms.is_some() && self.state.delivery.short_since_ms.is_none();
+        let most = MOST_INTERVALS * self.plan.judging.interval_ms;
+        let since = self.now.saturating_sub(window.until_ms).min(most);
+        let counts = settled && !self.state.drifted && self.state.phase != Phase::Paused;
+        let measured = if counts { since } else { 0 };
         window.add(self.now, measured, &taken.increment);
         let judged = self.state.judged.and_then(|at| self.plan.step(at).duration_ms);
         self.state.lagged.note(self.now, judged.map_or(Lagged::GRACE_MS, |ms| ms / 4), &window.totals);
@@ -68,7 +79,13 @@ impl Turn<'_> {
         if self.state.phase.is_over() || matches!(self.state.phase, Phase::RollingBack | Phase::Initializing) {
             return;
         }
-        let (Some(window), Some(judged)) = (&self.state.window, self.state.judged) else { return };
+        let Some(judged) = self.state.judged else { return };
+        let Some(window) = &self.state.window else {
+            if self.state.delivery.applied_ms.is_some() {
+                self.state.blind_ms += self.elapsed.min(MOST_INTERVALS * self.plan.judging.interval_ms);
+            }
+            return;
+        };
         let step = self.plan.step(judged);
         if !step.is_judged() {
             return;
@@ -90,6 +107,9 @@ impl Turn<'_> {
             full: due || ends && self.state.hold.is_none(),
         };
         let mut look = judge::look(&case);
+        let blind = look.verdict == VerdictKind::Error;
+        let most = MOST_INTERVALS * self.plan.judging.interval_ms;
+        self.state.blind_ms = if blind { self.state.blind_ms + self.elapsed.min(most) } else { 0 };
         let failing = self.tally(step, &look);
         if look.verdict == VerdictKind::Fail && failing.is_none() {
             // It failed a look, and may do so some times more.

@@ -115,7 +115,9 @@ impl Turn<'_> {
                 None => return Some(format!("the recorded baseline `{name}` was not read yet")),
             }
         }
-        let in_force = self.input.in_force.as_ref()?;
+        let Some(in_force) = &self.input.in_force else {
+            return Some("what is published of the route could not be read".to_owned());
+        };
         match &in_force.weights {
             None => Some(format!(
                 "the target has no route `{}` with the variants `{}` and `{}`; push the plugin configuration first",

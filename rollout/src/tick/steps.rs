@@ -37,6 +37,7 @@ impl Turn<'_> {
             self.state.judged = Some(index);
             self.state.tallies.clear();
             self.state.fail_told = false;
+            self.state.blind_ms = 0;
             self.state.look = None;
             self.state.window = None;
             self.state.recent = None;
@@ -85,7 +86,7 @@ impl Turn<'_> {
     }
 
     /// Keeps the stable version's window for steps where it has no traffic, if it was measured sufficiently.
-    fn keep_baseline(&mut self) {
+    pub(super) fn keep_baseline(&mut self) {
         let Some(window) = &self.state.window else { return };
         if self.plan.judging.recorded_baseline.is_some() {
             return;
@@ -106,10 +107,16 @@ impl Turn<'_> {
         let look = self.state.look.as_ref().map(|l| (l.verdict, l.sentence.clone()));
         let verdict = look.as_ref().map_or(VerdictKind::Error, |l| l.0);
         // What failed, or lacks proxies, does not heal by a later look.
-        if self.state.hold.as_ref().is_some_and(|h| matches!(h.cause, HoldCause::Failed | HoldCause::Proxies)) {
+        if self
+            .state
+            .hold
+            .as_ref()
+            .is_some_and(|h| matches!(h.cause, HoldCause::Failed | HoldCause::Proxies | HoldCause::Drift))
+        {
             return;
         }
-        if measured >= duration && verdict == VerdictKind::Pass {
+        let settled = self.state.delivery.short_since_ms.is_none() && !self.state.drifted;
+        if measured >= duration && verdict == VerdictKind::Pass && settled {
             self.leave(Some(VerdictKind::Pass), look.map_or_else(String::new, |l| l.1));
             return;
         }
@@ -123,9 +130,8 @@ impl Turn<'_> {
             reason = "milliseconds"
         )]
         let patience = duration + (duration as f64 * self.plan.judging.patience) as u64;
-        let entered = self.now.saturating_sub(self.state.step_since_ms);
-        // Without measurements the measured time stands still: then the time since the step began decides.
-        if measured.max(if verdict == VerdictKind::Error { entered } else { 0 }) < patience.max(duration) {
+        // Without measurements the measured time stands still: then the time without them decides.
+        if measured.max(self.state.blind_ms) < patience {
             return;
         }
         let sentence = look.map_or_else(|| "nothing was measured".to_owned(), |l| l.1);

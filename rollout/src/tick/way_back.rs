@@ -4,7 +4,7 @@ use super::effects::By;
 use super::{EventKind, Turn};
 use crate::file::NotificationKind;
 use crate::plan::Weights;
-use crate::state::{Outcome, Phase};
+use crate::state::{Outcome, Phase, StepResult};
 use crate::text::percent;
 
 impl Turn<'_> {
@@ -22,10 +22,27 @@ impl Turn<'_> {
         let word = if ending == Outcome::Aborted { "aborted" } else { "rolling back" };
         self.event_by(EventKind::RollingBack, format!("{word}: {}", by.reason), by);
         self.notify(NotificationKind::Rollback, format!("{word}: {}", by.words()));
+        let step = self.plan.step(self.state.step);
+        if self.state.taken_over {
+            self.state.results.push(StepResult {
+                step: self.state.step,
+                name: step.name.clone(),
+                attempt: self.state.attempt,
+                since_ms: self.state.step_since_ms,
+                until_ms: self.now,
+                verdict: self.state.look.as_ref().map(|l| l.verdict),
+                sentence: by.words(),
+            });
+        }
         self.state.ending = Some(ending);
         self.state.hold = None;
         self.state.paused_from = None;
         self.state.judged = None;
+        if !self.state.taken_over {
+            self.state.outcome = Some(ending);
+            self.phase(Phase::Failed, format!("the route was not touched; {}", by.words()));
+            return;
+        }
         self.phase(Phase::RollingBack, by.words());
         let next = if at_once { Weights::none() } else { self.lower() };
         self.go_down(next, by.words());

@@ -1,5 +1,11 @@
 //! A small world around `tick`: proxies that confirm and count, and a virtual clock.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "each test file uses a part of it, and panics where it should"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
