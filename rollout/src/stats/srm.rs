@@ -25,8 +25,8 @@ pub fn keys(counts: &[f64], weights: &[f64]) -> Result<f64, Reason> {
 
 /// ln of the e-value against "users were divided by `weights`", from requests by bucket of users.
 ///
-/// For each variant: its requests less its share of all, over the spread of the buckets' totals (at least Poisson's), both directions, by the
-/// normal mixture of [`super::compare`]; then the average over variants. `arms` and `weights` in the same order; totals of cells are not looked at.
+/// For each variant: its requests less its share of all, over the spread of the buckets' totals (at least Poisson's, and at least its
+/// share of all variants' spread), both directions, by the normal mixture of [`super::compare`]; then the average over variants. `arms` and `weights` in the same order; totals of cells are not looked at.
 /// Assumes that versions do not change how often users come. Degenerate: fewer than 2 variants or 8 buckets.
 pub fn buckets(arms: &[Arm], weights: &[f64]) -> Result<f64, Reason> {
     if arms.len() != weights.len() {
@@ -58,16 +58,19 @@ pub fn buckets(arms: &[Arm], weights: &[f64]) -> Result<f64, Reason> {
     if fewest < FEWEST_BUCKETS {
         return Err(Reason::TooFew { what: "buckets of users", have: fewest, need: FEWEST_BUCKETS });
     }
+    let together: f64 = spreads.iter().map(|(_, of_units, _)| of_units).sum();
     let mut logs = Vec::with_capacity(2 * arms.len());
     for (i, one) in weights.iter().enumerate() {
         let share = one / weight;
         let (mut excess, mut variance, mut spread) = (-share * total, 0.0, 0.0);
-        for (j, (units, of_units, buckets)) in spreads.iter().enumerate() {
+        for (j, ((units, own, buckets), other)) in spreads.iter().zip(weights).enumerate() {
             let scale = if i == j { 1.0 - share } else { share };
             if i == j {
                 excess += units;
             }
-            let part = scale * scale * of_units;
+            // A small variant may lack heavy users by chance and look calmer than it is: if users are divided by weight,
+            // so is the variance.
+            let part = scale * scale * own.max(together * other / weight);
             variance += part;
             spread += part * part / (buckets - 1.0);
         }

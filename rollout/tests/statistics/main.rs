@@ -7,3 +7,4 @@ mod traffic;
 
 mod compare_simulated;
 mod published;
+mod sequential_simulated;

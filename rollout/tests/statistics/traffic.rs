@@ -113,3 +113,9 @@ pub(crate) fn at_most(share: f64, runs: usize) -> usize {
     let runs = runs as f64;
     (runs * share + 4.0 * (runs * share * (1.0 - share)).sqrt()).floor() as usize
 }
+
+/// Is a count in `runs` independent runs within four standard errors of its share?
+pub(crate) fn within(count: usize, share: f64, runs: usize) -> bool {
+    let (count, runs) = (count as f64, runs as f64);
+    (count - runs * share).abs() <= 4.0 * (runs * share * (1.0 - share)).sqrt()
+}
