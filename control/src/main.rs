@@ -45,7 +45,16 @@ mod write;
 use clap::Parser as _;
 
 fn main() -> std::process::ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        // A wrong command line answers as it was asked to. What was asked for and is no error (`--help`) is for people.
+        Err(wrong) if wrong.use_stderr() && std::env::args().any(|argument| argument == "--json") => {
+            let told = wrong.to_string();
+            let message = told.trim_end().trim_start_matches("error: ");
+            return answer::show(Err(exit::Failure::new(exit::Exit::Usage, message)), true);
+        }
+        Err(wrong) => wrong.exit(),
+    };
     let json = cli.json;
     answer::show(verbs::run(cli), json)
 }
