@@ -244,6 +244,7 @@ impl FromObject for Output {
             filter_state: fields.or("filterState", output::filter_state),
             request_header: fields.optional("requestHeader"),
             response_header: fields.optional("responseHeader"),
+            default_route: fields.optional("defaultRoute"),
         }
     }
 }

@@ -18,11 +18,16 @@ pub struct Output {
     /// A response header that tells the client its variant. Default: none. Example: `"x-served-by"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_header: Option<String>,
+    /// The variant that Envoy's route leads to when the filter tells it nothing, usually the last route. Its requests are told nothing then: no filter state, no
+    /// request header, no new choice of the route, which saves a fifth of the filter's time. Default: none, every decision is told. Example: `"stable"`.
+    /// Needs feature `defaultRoute`. Name the variants' clusters, and `headgate_misrouted` counts every request that the route leads elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_route: Option<String>,
 }
 
 impl Default for Output {
     fn default() -> Self {
-        Self { filter_state: filter_state(), request_header: None, response_header: None }
+        Self { filter_state: filter_state(), request_header: None, response_header: None, default_route: None }
     }
 }
 

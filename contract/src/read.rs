@@ -9,8 +9,18 @@ use crate::whole::whole;
 use crate::{CONTRACT, PluginConfig, Problem, Problems};
 
 /// What a filter of this build can be asked for by `requires`.
-pub const FEATURES: &[&str] =
-    &["overrides", "tokens", "lists", "segments", "decisions", "mirror", "issueCookie", "replicates", "claims"];
+pub const FEATURES: &[&str] = &[
+    "overrides",
+    "tokens",
+    "lists",
+    "segments",
+    "decisions",
+    "mirror",
+    "issueCookie",
+    "replicates",
+    "claims",
+    "defaultRoute",
+];
 
 /// The part of a configuration that never changes, so that a kill reaches every filter ever built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -142,6 +142,11 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
     }
     let mirror = route.mirror.as_ref().map(|of| Mirroring::compile(of, salt, &format!("{path}.mirror"), checks));
     let told = output::compile(&route.output, &route.variants, &format!("{path}.output"), checks);
+    let untold = route
+        .output
+        .default_route
+        .as_ref()
+        .and_then(|name| checks.find(&format!("{path}.output.defaultRoute"), "variant", name, &names));
     if let Some(state) =
         mirror.as_ref().and_then(|m| m.state.as_ref()).filter(|s| Some(&***s) == route.output.filter_state.as_deref())
     {
@@ -163,6 +168,7 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
         replicate: (!config.metrics.replicates.is_empty()).then(|| Bucketer::new(salt, purpose::REPLICATE)),
         mirror,
         told,
+        untold,
     }
 }
 

@@ -111,19 +111,28 @@ impl<'t, 'r> Request<'t, '_, 'r> {
             .zip(key())
             .and_then(|(bucketer, key)| u8::try_from(bucketer.bucket(key, u64::from(REPLICATES))).ok());
         let copy = self.mirror(key, out);
-        if let Some(state) = &self.ready.state {
-            out.state.push((state, self.variant_name(choice.variant)));
-        }
-        if let Some(told) = &self.ready.told
-            && let Some(value) = told.values.get(choice.variant)
-        {
-            out.headers.push(HeaderOp::Set(&told.name, Cow::Borrowed(value)));
+        if self.ready.untold == Some(choice.variant) {
+            self.step(".output.defaultRoute", || "Envoy's own route leads there: nothing is told".to_owned());
+        } else {
+            self.tell(choice.variant, out);
         }
         let cookie: Option<IssuedCookie> =
             choice.issued.as_deref().zip(self.ready.key.as_ref()).map(|(value, keys)| keys.issue(value));
         let (route, variant, reason, segment) = (self.index, choice.variant, choice.reason, choice.segment);
         self.step("", || format!("{}, because: {}", self.variant_name(variant), reason.as_str()));
         out.decision = Some(Decision { route, variant, reason, assigned, segment, replicate, copy, cookie });
+    }
+
+    /// Filter state and header for the router.
+    fn tell(&self, variant: usize, out: &mut Outcome<'t>) {
+        if let Some(state) = &self.ready.state {
+            out.state.push((state, self.variant_name(variant)));
+        }
+        if let Some(told) = &self.ready.told
+            && let Some(value) = told.values.get(variant)
+        {
+            out.headers.push(HeaderOp::Set(&told.name, Cow::Borrowed(value)));
+        }
     }
 
     /// Chooses with what earlier hops decided, and tells the hops behind.

@@ -45,6 +45,8 @@ pub(crate) struct Ready {
     pub(crate) replicate: Option<Bucketer>,
     pub(crate) mirror: Option<Mirroring>,
     pub(crate) told: Option<Told>,
+    /// The variant that is told nothing.
+    pub(crate) untold: Option<usize>,
 }
 
 /// How many headers a usual request costs a decision to read.

@@ -209,6 +209,7 @@ fn outputs_are_checked() {
     }
     route(&header(":path"), "output.requestHeader.name", "no header's name");
     route(r#""output":{"responseHeader":"set-cookie"}"#, "output.responseHeader", "meaning of its own");
+    route(r#""output":{"defaultRoute":"nobody"}"#, "output.defaultRoute", "nobody");
     route(r#""output":{"requestHeader":{"name":"x-v","nonce":"short"}}"#, "output.requestHeader.nonce", "8 to 64");
     let two = r#""output":{"requestHeader":{"name":"x-v"}},"mirror":{"share":1,"requestHeader":{"name":"x_v"}}"#;
     route(two, "mirror.requestHeader.name", "already used for variants");

@@ -235,6 +235,24 @@ fn without_a_key_a_request_is_stable_random_or_issued_a_cookie() {
 }
 
 #[test]
+fn the_default_routes_variant_is_told_nothing_and_what_was_forged_still_goes() {
+    let output = r#","output":{"requestHeader":{"name":"x-v"},"defaultRoute":"stable"}"#;
+    let table = table(&shop(&format!("{KEY}{output}")));
+    let outcome = |request: &Request| {
+        let outcome = support::decide(&table, request);
+        (outcome.state.len(), outcome.headers.clone(), outcome.clear_route_cache)
+    };
+    let user = |wanted: &str| {
+        let mut users = (0..1_000).map(|n| Request::get("/").header("x-user", format!("user-{n}")));
+        users.find(|request| told(&table, &support::decide(&table, request)).starts_with(wanted)).unwrap()
+    };
+    let (stable, canary) = (user("stable hash"), user("canary hash"));
+    assert_eq!(outcome(&stable), (0, vec![], false));
+    assert_eq!(outcome(&stable.header("x-v", "canary")), (0, vec![HeaderOp::Remove("x-v")], false));
+    assert_eq!(outcome(&canary), (1, vec![HeaderOp::Set("x-v", "canary".into())], true));
+}
+
+#[test]
 fn a_mirror_copies_the_same_users_and_nothing_that_could_hurt() {
     let mirror = |share: u32, by: &str| {
         table(&shop(&format!(r#"{KEY},"mirror":{{"share":{share},"by":"{by}","maxBodyBytes":1000}}"#)))

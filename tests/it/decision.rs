@@ -59,6 +59,37 @@ async fn a_weight_that_grows_moves_users_only_to_its_variant() -> Result<()> {
     Ok(())
 }
 
+/// What the default route leads to is served by it, before and after a kill, and counted as served by the right cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_default_route_serves_its_variant_untold() -> Result<()> {
+    let versions = Versions::start().await?;
+    let untold = |weights: [u32; 2]| {
+        let mut route = route(weights[0], weights[1]);
+        route["output"] = json!({"defaultRoute": "stable"});
+        route
+    };
+    let envoy = versions.envoy()?.configuration(&config(1, untold([50, 50]))).start().await?;
+    let mut client = envoy.http1().await?;
+    let mut canaries = 0;
+    for n in 0..200 {
+        let key = format!("user-{n}");
+        let expected = split("model", &[("stable", 50), ("canary", 50)], &key);
+        assert_eq!(user(&mut client, &key).await?, expected, "{key}");
+        canaries += u64::from(expected == "canary");
+    }
+    let mut killed = config(2, untold([50, 50]));
+    killed["killSwitch"] = json!(true);
+    envoy.push(&killed).await?;
+    for n in 0..20 {
+        assert_eq!(user(&mut client, &format!("user-{n}")).await?, "stable");
+    }
+    let metrics = envoy.metrics().await?;
+    assert_eq!(metrics.sum("headgate_requests", &[("variant", "stable")]), 220 - canaries);
+    assert_eq!(metrics.sum("headgate_requests", &[("variant", "canary")]), canaries);
+    assert_eq!(metrics.sum("headgate_misrouted", &[]), 0);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_by_text_and_by_hash_win_over_the_weights() -> Result<()> {
     let versions = Versions::start().await?;
