@@ -10,7 +10,7 @@ const LISTED: usize = 100_000 / HOSTS;
 /// The variable of Envoy's environment that holds the token key, and a key.
 pub(crate) const TOKEN_KEY: (&str, &str) = ("HEADGATE_KEY_K1", "a key of the benchmark, of thirty-two bytes");
 
-/// A route with a sticky key and two overrides.
+/// A route with a sticky key and two overrides; Envoy's own route leads to the stable version.
 fn route(name: &str, weights: [u32; 2]) -> Value {
     let [stable, canary] = weights;
     json!({
@@ -24,7 +24,8 @@ fn route(name: &str, weights: [u32; 2]) -> Value {
         "overrides": [
             {"header": "x-canary", "exact": "always", "variant": "canary", "openToAnyone": true},
             {"header": "x-canary", "exact": "never", "variant": "stable", "openToAnyone": true}
-        ]
+        ],
+        "output": {"defaultRoute": "stable"}
     })
 }
 
@@ -42,11 +43,17 @@ pub(crate) fn one_route() -> Value {
     document(&[route("model", [90, 10])])
 }
 
+/// The same with every decision told, also those that Envoy's own route would follow anyhow.
+pub(crate) fn told() -> Value {
+    let mut route = route("model", [90, 10]);
+    route["output"] = json!({});
+    document(&[route])
+}
+
 /// The same with the decision told by a header; forged ones of it are stripped too.
 pub(crate) fn header() -> Value {
     let mut route = route("model", [90, 10]);
-    route["output"] =
-        json!({"filterState": null, "requestHeader": {"name": "x-headgate-variant", "nonce": "6f1d2c9ab4e87350"}});
+    route["output"] = json!({"filterState": null, "requestHeader": {"name": "x-headgate-variant", "nonce": "6f1d2c9ab4e87350"}, "defaultRoute": "stable"});
     document(&[route])
 }
 
@@ -92,7 +99,7 @@ mod tests {
     #[test]
     fn what_is_measured_is_a_configuration_that_headgate_takes() {
         let pushed = [Step::First, Step::Second, Step::Kill].map(|step| pushed(2, step));
-        for document in [one_route(), header(), thousand_routes()].into_iter().chain(pushed) {
+        for document in [one_route(), told(), header(), thousand_routes()].into_iter().chain(pushed) {
             let config = headgate_contract::read_strict(document.to_string().as_bytes()).unwrap();
             headgate_routing::compile(config).unwrap();
         }

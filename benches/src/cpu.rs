@@ -35,7 +35,7 @@ pub(crate) async fn measure(settings: &Settings, upstreams: Upstreams) -> Result
         let envoy = Envoy::builder(bootstrap(&wasm()?, &empty_filter()?)?)
             .cluster("model-v1", upstreams.stable)
             .cluster("model-v2", upstreams.canary)
-            .configuration(&configurations::one_route())
+            .configuration(&configurations::told())
             .env(configurations::TOKEN_KEY.0, configurations::TOKEN_KEY.1)
             .log_level("warning")
             .start()

@@ -13,8 +13,8 @@ use anyhow::{Context as _, Result, bail};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::clock;
 use crate::upstream::{BODY, Version};
+use crate::{awake, clock};
 
 /// How long an answer may take before the request counts as failed.
 const PATIENCE: u64 = 10_000_000_000;
@@ -95,10 +95,12 @@ impl Client {
     }
 
     /// Sends the requests `from..from + count` (modulo how many there are), each connection one after the other, and
-    /// returns when all are answered.
+    /// returns when all are answered. Meanwhile neither it nor the upstreams sleep: see [`awake`].
     pub(crate) fn closed(&mut self, requests: &[Vec<u8>], from: usize, count: usize) -> Result<Vec<Sample>> {
         let mut next = 0;
         self.samples = Vec::with_capacity(count);
+        let awake = awake::keep();
+        let mut heard = clock::now();
         while self.samples.len() < count {
             while next < count
                 && let Some(connection) = self.idle.pop()
@@ -106,8 +108,17 @@ impl Client {
                 self.send(connection, requests, (from + next) % requests.len(), clock::now())?;
                 next += 1;
             }
-            self.receive(Some(Duration::from_secs(1)))?;
+            let had = self.samples.len();
+            self.receive(Some(Duration::ZERO))?;
+            if self.samples.len() > had {
+                heard = clock::now();
+            } else if clock::now() > heard + PATIENCE {
+                self.give_up()?;
+            } else {
+                std::thread::yield_now();
+            }
         }
+        drop(awake);
         Ok(std::mem::take(&mut self.samples))
     }
 

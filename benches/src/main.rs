@@ -8,6 +8,7 @@
     reason = "JSON documents, where a missing key is `null` and is made by writing to it, and arrays of fixed length"
 )]
 
+mod awake;
 mod clock;
 mod configurations;
 mod cores;

@@ -37,9 +37,9 @@ pub(crate) const SIDES: [Side; 8] = [
     side("hash-policy", "the same with `use_hash_policy`: sticky", true, false),
     side("empty", "the same with an empty SDK filter", false, false),
     side("lua", "Lua filter: FNV hash of the user, one header set", true, false),
-    side("ingress", "Headgate, filter-state routing", true, true),
-    side("header", "Headgate, header routing", true, true),
-    side("one-route", "Headgate, one route without lists", true, true),
+    side("ingress", "Headgate, filter-state routing, every decision told", true, true),
+    side("header", "Headgate, header routing, `defaultRoute` named", true, true),
+    side("one-route", "Headgate, filter state, `defaultRoute` named", true, true),
     side("thousand", "Headgate, 1,000 hosts and 100,000 listed keys", true, true),
 ];
 

@@ -11,7 +11,7 @@ use anyhow::Result;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use crate::clock;
+use crate::{awake, clock};
 
 /// Length of an answer's body: one letter and the time in 19 digits.
 pub(crate) const BODY: usize = 20;
@@ -64,11 +64,15 @@ fn serve(mut listeners: [TcpListener; 2]) -> Result<()> {
     let mut connections: Vec<Option<Connection>> = Vec::new();
     let mut events = Events::with_capacity(256);
     loop {
-        if let Err(error) = poll.poll(&mut events, None) {
+        let patience = awake::kept().then_some(std::time::Duration::ZERO);
+        if let Err(error) = poll.poll(&mut events, patience) {
             if error.kind() == ErrorKind::Interrupted {
                 continue;
             }
             return Err(error.into());
+        }
+        if events.is_empty() {
+            std::thread::yield_now();
         }
         for event in &events {
             let token = event.token().0;
