@@ -5,7 +5,7 @@
 //! that a request looks up no name. A metric that cannot be defined counts nothing.
 
 use core::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use fnv::FnvHashMap;
 
 use headgate_contract::Replicate;
 use headgate_routing::{Assigned, Decision, Reason, RoutingTable};
@@ -15,7 +15,7 @@ use crate::host;
 use crate::series::{self, CLASSES, GRPC, REPLICATES};
 
 thread_local! {
-    static IDS: RefCell<HashMap<String, u32>> = RefCell::new(HashMap::new());
+    static IDS: RefCell<FnvHashMap<String, u32>> = RefCell::default();
 }
 
 /// The id of a metric, defined if it is not yet; `None` when the host refuses it.

@@ -1,18 +1,23 @@
-//! What Envoy calls: the SDK's entries, and the contexts that its dispatcher keeps for them.
+//! What Envoy calls: the SDK's entries for the plugin, our own for its requests.
 //!
-//! A root context holds the configuration in force. A request's context is made with its root's of that moment, so a
-//! request in flight keeps the one that decided it, and is dropped once it is logged.
+//! A root context holds the configuration in force; the SDK's dispatcher keeps it, and starts, configures and ticks it.
+//! Requests do not pass through the dispatcher: each entry into the VM is on every request's way, and those below do no
+//! more than they must. They are exported by names of their own, because the SDK's archive has the ABI's; `cargo xtask prune`
+//! gives them the ABI's names and takes away the SDK's, and with them every callback that does nothing here. There is no
+//! `proxy_on_log`: what is counted at a request's end is counted when Envoy deletes its context, which it does at the
+//! same moment and must do anyhow.
 //!
-//! The dispatcher (proxy-wasm 0.2.5) panics on three things, of which none can happen here: a context that it does not
-//! know (Envoy makes each before it enters it), a root that makes no context (ours always makes one), and an entry
-//! within an entry (nothing that the module `host` asks of Envoy calls a callback; what it asks memory for is no
-//! context's). It exports all of the ABI, and each entry is on every request's way: `cargo xtask prune` leaves those
-//! that do something, and `proxy_on_delete`, without which contexts would never be dropped.
+//! A request keeps the configuration that its root had when it began, to its end.
+//!
+//! The dispatcher (proxy-wasm 0.2.5) panics on a context that it does not know: it gets to hear of roots alone, of each
+//! once.
 
+use core::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use fnv::FnvHashMap;
+use proxy_wasm::traits::{Context, RootContext};
+use proxy_wasm::types::LogLevel;
 
 use crate::counters;
 use crate::host;
@@ -21,16 +26,36 @@ use crate::request::Stream;
 
 /// Milliseconds from a configuration to its acknowledgement.
 const ACKNOWLEDGE_AFTER: u32 = 1;
+/// The ABI's `Action::Continue`.
+const CONTINUE: u32 = 0;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Warn);
-    proxy_wasm::set_root_context(|_| Box::new(Root { live: None }));
+    proxy_wasm::set_root_context(|id| Box::new(Root { id }));
 }}
 
-/// A plugin's configurations, one after the other.
+/// What the VM holds, by the numbers that Envoy gives its contexts. No number is ever given twice.
+#[derive(Default)]
+struct Contexts {
+    /// Each plugin's configuration in force; `None` before the first that was taken.
+    roots: FnvHashMap<u32, Option<Rc<Live>>>,
+    /// Requests on their way.
+    streams: FnvHashMap<u32, Stream>,
+}
+
+thread_local! {
+    static CONTEXTS: RefCell<Contexts> = RefCell::default();
+}
+
+/// The contexts, unless they are in use: then Envoy would have entered the VM from within a call of ours, which it does
+/// for memory alone.
+fn contexts<T>(with: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
+    CONTEXTS.with(|contexts| contexts.try_borrow_mut().ok().map(|mut contexts| with(&mut contexts)))
+}
+
+/// A plugin.
 struct Root {
-    /// The one in force; `None` before the first that was taken.
-    live: Option<Rc<Live>>,
+    id: u32,
 }
 
 impl Context for Root {}
@@ -39,7 +64,9 @@ impl RootContext for Root {
     fn on_configure(&mut self, len: usize) -> bool {
         let bytes = host::configuration(len).unwrap_or_default();
         let Some(live) = Live::from_bytes(&bytes) else { return false };
-        self.live = Some(Rc::new(live));
+        let live = Some(Rc::new(live));
+        // What was in force goes here, if no request holds it.
+        drop(contexts(|contexts| contexts.roots.insert(self.id, live)));
         if host::tick_every(ACKNOWLEDGE_AFTER).is_err() {
             counters::error("tick");
         }
@@ -49,47 +76,85 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         // A failure only means a tick too many.
         let _ = host::tick_every(0);
-        if let Some(live) = &self.live {
+        if let Some(Some(live)) = contexts(|contexts| contexts.roots.get(&self.id).cloned().flatten()) {
             live.acknowledge();
         }
     }
+}
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        match &self.live {
-            Some(live) => Some(Box::new(Stream::new(Rc::clone(live)))),
-            None => {
-                counters::error("unconfigured");
-                Some(Box::new(Unconfigured))
-            }
+#[expect(unsafe_code, reason = "entries of the SDK, called as Envoy would: numbers in, nothing shared")]
+mod sdk {
+    unsafe extern "C" {
+        pub(super) safe fn proxy_on_context_create(id: u32, root: u32);
+        pub(super) safe fn proxy_on_delete(id: u32);
+    }
+}
+
+/// `proxy_on_context_create`: a plugin's (`root` is 0), or a request's.
+#[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+#[unsafe(no_mangle)]
+extern "C" fn headgate_on_context_create(id: u32, root: u32) {
+    if root == 0 {
+        let new = contexts(|contexts| match contexts.roots.contains_key(&id) {
+            true => false,
+            false => contexts.roots.insert(id, None).is_none(),
+        });
+        if new == Some(true) {
+            sdk::proxy_on_context_create(id, 0);
         }
+        return;
     }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
+    contexts(|contexts| {
+        if let Some(live) = contexts.roots.get(&root).and_then(Option::as_ref) {
+            let stream = Stream::new(Rc::clone(live));
+            contexts.streams.insert(id, stream);
+        }
+    });
 }
 
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, count: usize, ends: bool) -> Action {
-        self.decide(count, ends);
-        Action::Continue
+/// `proxy_on_request_headers`.
+#[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+#[unsafe(no_mangle)]
+extern "C" fn headgate_on_request_headers(id: u32, count: usize, ends: bool) -> u32 {
+    let known = contexts(|contexts| contexts.streams.get_mut(&id).map(|stream| stream.decide(count, ends)).is_some());
+    if known == Some(false) {
+        // Before any configuration: it passes as it is.
+        counters::error("unconfigured");
     }
-
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        self.answered();
-        Action::Continue
-    }
-
-    fn on_log(&mut self) {
-        self.ended();
-    }
+    CONTINUE
 }
 
-/// A request before any configuration: it passes as it is.
-struct Unconfigured;
+/// `proxy_on_response_headers`.
+#[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+#[unsafe(no_mangle)]
+extern "C" fn headgate_on_response_headers(id: u32, _count: usize, _ends: bool) -> u32 {
+    contexts(|contexts| {
+        if let Some(stream) = contexts.streams.get_mut(&id) {
+            stream.answered();
+        }
+    });
+    CONTINUE
+}
 
-impl Context for Unconfigured {}
+/// `proxy_on_response_trailers`.
+#[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+#[unsafe(no_mangle)]
+extern "C" fn headgate_on_response_trailers(id: u32, _count: usize) -> u32 {
+    contexts(|contexts| {
+        if let Some(stream) = contexts.streams.get_mut(&id) {
+            stream.trailed();
+        }
+    });
+    CONTINUE
+}
 
-impl HttpContext for Unconfigured {}
+/// `proxy_on_delete`: a request is over, answered or not; or a plugin is.
+#[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+#[unsafe(no_mangle)]
+extern "C" fn headgate_on_delete(id: u32) {
+    match contexts(|contexts| contexts.streams.remove(&id)) {
+        Some(Some(stream)) => stream.ended(),
+        Some(None) if contexts(|contexts| contexts.roots.remove(&id)).flatten().is_some() => sdk::proxy_on_delete(id),
+        _ => {}
+    }
+}

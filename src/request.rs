@@ -34,6 +34,8 @@ struct Decided {
     /// In microseconds after the start.
     headers: Option<u64>,
     status: u16,
+    /// Of gRPC, once it is known: it stands in the trailers, or in the headers of an answer that has no message.
+    grpc_status: Option<u64>,
 }
 
 impl Stream {
@@ -72,8 +74,10 @@ impl Stream {
                 counters::count("headgate_mirror_refused", &labels);
             }
         }
-        let grpc = view.is_grpc();
-        self.decided = Some(Decided { decision, grpc, started: host::monotonic(), headers: None, status: 0 });
+        // A gRPC request has a body: its end stands on a DATA frame, if need be on an empty one.
+        let grpc = !ends && view.is_grpc();
+        self.decided =
+            Some(Decided { decision, grpc, started: host::monotonic(), headers: None, status: 0, grpc_status: None });
     }
 
     /// The response's headers are there: the version's, or Envoy's own.
@@ -82,12 +86,23 @@ impl Stream {
         decided.headers = Some(decided.elapsed());
         decided.status =
             host::header(MapType::HttpResponseHeaders, ":status").and_then(|status| number(&status)).unwrap_or(0);
+        decided.read_grpc(MapType::HttpResponseHeaders);
         let Decision { route, variant, .. } = decided.decision;
         if let Some((name, value)) = self.live.table.response_header(route, variant) {
             failed(host::set_header(MapType::HttpResponseHeaders, name, value.as_bytes()).is_err(), "response_header");
         }
         if let Some(cookie) = decided.decision.cookie.take() {
             response::issue(&cookie);
+        }
+        if let Some(series) = self.live.board.series(&self.live.table, &decided.decision) {
+            served_by(series);
+        }
+    }
+
+    /// The response has trailers, and they are there.
+    pub(crate) fn trailed(&mut self) {
+        if let Some(decided) = &mut self.decided {
+            decided.read_grpc(MapType::HttpResponseTrailers);
         }
     }
 
@@ -96,7 +111,7 @@ impl Stream {
         let Some(decided) = &self.decided else { return };
         let Some(series) = self.live.board.series(&self.live.table, &decided.decision) else { return };
         let latency = decided.elapsed();
-        let grpc = decided.grpc.then(|| series::grpc(host::property_number("response\0grpc_status")));
+        let grpc = decided.grpc.then(|| series::grpc(decided.grpc_status));
         let status = decided.status;
         let late =
             latency >= SLOW || decided.headers.is_some_and(|headers| latency.saturating_sub(headers) >= SLOW_BODY);
@@ -105,11 +120,19 @@ impl Stream {
             && host::property_number("response\0flags").is_some_and(|flags| series::timed_out(flags, status));
         let end = End { class: series::class(status), grpc, timed_out, latency, headers: decided.headers };
         series.ended(&end, decided.decision.replicate);
-        served_by(series);
     }
 }
 
 impl Decided {
+    /// The status of a gRPC request, if `map` has it.
+    fn read_grpc(&mut self, map: MapType) {
+        if self.grpc
+            && let Some(status) = host::header(map, "grpc-status")
+        {
+            self.grpc_status = number(&status);
+        }
+    }
+
     /// Microseconds since the start.
     fn elapsed(&self) -> u64 {
         host::monotonic().saturating_sub(self.started) / 1_000
@@ -162,6 +185,6 @@ fn random() -> Option<u128> {
     }
 }
 
-fn number(text: &[u8]) -> Option<u16> {
+fn number<T: core::str::FromStr>(text: &[u8]) -> Option<T> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }

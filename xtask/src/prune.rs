@@ -20,18 +20,35 @@ pub(crate) const EXPORTS: [&str; 12] = [
     "proxy_on_context_create",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
-    "proxy_on_log",
+    "proxy_on_response_trailers",
     "proxy_on_delete",
 ];
 
-/// The same module with no exports but [`EXPORTS`], nothing that cannot be reached from them, and no custom sections.
+/// Exports that take the place of the SDK's: ours, and the ABI's name.
+const OURS: [(&str, &str); 5] = [
+    ("headgate_on_context_create", "proxy_on_context_create"),
+    ("headgate_on_request_headers", "proxy_on_request_headers"),
+    ("headgate_on_response_headers", "proxy_on_response_headers"),
+    ("headgate_on_response_trailers", "proxy_on_response_trailers"),
+    ("headgate_on_delete", "proxy_on_delete"),
+];
+
+/// The same module with [`OURS`] by the ABI's names, no exports but [`EXPORTS`], nothing that cannot be reached from them, and no custom sections.
 ///
 /// # Errors
-/// When the bytes are no module, or one of [`EXPORTS`] is missing.
+/// When the bytes are no module, or one of [`EXPORTS`] or [`OURS`] is missing.
 pub(crate) fn prune(wasm: &[u8]) -> Result<Vec<u8>, String> {
     let mut config = ModuleConfig::new();
     config.generate_name_section(false).generate_producers_section(false);
     let mut module = config.parse(wasm).map_err(|e| format!("{e:#}"))?;
+    for (ours, name) in OURS {
+        let id = |name: &str| module.exports.iter().find(|export| export.name == name).map(|export| export.id());
+        let (Some(ours), Some(theirs)) = (id(ours), id(name)) else {
+            return Err(format!("the module does not export {ours} and {name}: is it the filter?"));
+        };
+        module.exports.delete(theirs);
+        module.exports.get_mut(ours).name = name.to_owned();
+    }
     let exported = |name: &str| module.exports.iter().any(|export| export.name == name);
     let missing: Vec<&str> = EXPORTS.into_iter().filter(|name| !exported(name)).collect();
     if !missing.is_empty() {
@@ -52,6 +69,8 @@ pub(crate) fn prune(wasm: &[u8]) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use wasm_encoder::{
         CodeSection, CustomSection, ExportKind, ExportSection, Function, FunctionSection, MemorySection, MemoryType,
@@ -102,14 +121,19 @@ mod tests {
     #[test]
     fn only_what_is_used_stays_exported() {
         let mut all = EXPORTS.to_vec();
+        all.extend(OURS.map(|(ours, _)| ours));
         all.extend(["proxy_on_request_body", "proxy_on_done", "__data_end"]);
-        assert_eq!(exports(&prune(&module(&all)).unwrap()), EXPORTS);
+        let seen: BTreeSet<String> = exports(&prune(&module(&all)).unwrap()).into_iter().collect();
+        assert_eq!(seen, EXPORTS.map(str::to_owned).into());
     }
 
     #[test]
     fn a_module_that_lacks_a_callback_is_refused_by_name() {
-        let reason = prune(&module(&EXPORTS[..11])).unwrap_err();
-        assert!(reason.contains("proxy_on_delete"), "{reason}");
+        let reason = prune(&module(&EXPORTS)).unwrap_err();
+        assert!(reason.contains("headgate_on_context_create"), "{reason}");
+        let ours = OURS.map(|(ours, _)| ours);
+        let reason = prune(&module(&[&EXPORTS[1..], &ours].concat())).unwrap_err();
+        assert!(reason.contains("memory"), "{reason}");
         assert!(prune(b"\0asm").is_err());
     }
 }

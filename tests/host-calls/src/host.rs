@@ -140,9 +140,7 @@ fn serialize(headers: &[Header]) -> Vec<u8> {
 }
 
 /// What the SDK's traits name in methods that the filter never calls. Their tables of methods keep them imported.
-pub const NEVER_CALLED: [&str; 19] = [
-    "proxy_close_stream",
-    "proxy_continue_stream",
+pub const NEVER_CALLED: [&str; 14] = [
     "proxy_dequeue_shared_queue",
     "proxy_done",
     "proxy_enqueue_shared_queue",
@@ -156,9 +154,6 @@ pub const NEVER_CALLED: [&str; 19] = [
     "proxy_http_call",
     "proxy_register_shared_queue",
     "proxy_resolve_shared_queue",
-    "proxy_send_local_response",
-    "proxy_set_buffer_bytes",
-    "proxy_set_header_map_pairs",
     "proxy_set_shared_data",
 ];
 

@@ -115,14 +115,15 @@ impl Proxy {
         }
         let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
         self.enter::<_, ()>("proxy_on_context_create", (id, ROOT))?;
-        self.enter::<_, u32>("proxy_on_request_headers", (id, count, 1))?;
+        // Those of gRPC have a body.
+        let ends = u32::from(!headers.iter().any(|(name, _)| name == b"te"));
+        self.enter::<_, u32>("proxy_on_request_headers", (id, count, ends))?;
         self.host().wait(answer.microseconds);
         if let Some(response) = &answer.headers {
             self.host().maps.insert(RESPONSE, response.clone());
             let count = u32::try_from(response.len()).unwrap_or(u32::MAX);
             self.enter::<_, u32>("proxy_on_response_headers", (id, count, 1))?;
         }
-        self.enter::<_, ()>("proxy_on_log", id)?;
         self.enter::<_, ()>("proxy_on_delete", id)?;
         let host = self.host();
         Ok(Seen {

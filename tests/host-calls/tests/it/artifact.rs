@@ -59,10 +59,10 @@ fn it_exports_what_a_request_needs_and_no_more() {
         "proxy_on_configure",
         "proxy_on_context_create",
         "proxy_on_delete",
-        "proxy_on_log",
         "proxy_on_memory_allocate",
         "proxy_on_request_headers",
         "proxy_on_response_headers",
+        "proxy_on_response_trailers",
         "proxy_on_tick",
         "proxy_on_vm_start",
     ]);
