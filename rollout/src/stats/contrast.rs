@@ -8,7 +8,8 @@
 //! Variance: the delete-one-bucket jackknife of each ratio (Efron and Stein 1981, Annals of Statistics 9, eq. 1.5; it is the
 //! cluster-robust CR3 of Cameron and Miller 2015, section VI.B, for a ratio), which a dominating bucket makes larger, not
 //! smaller. Degrees of freedom: Satterthwaite 1946 over arms and strata, each arm with `(sum n_i^2)^2 / sum n_i^4 - 1`, so buckets
-//! of equal size give their number less one and one heavy bucket few. For a rate the variance is never taken below the
+//! of equal size give their number less one and one heavy bucket few. Where both versions' dispersion may be taken for one (the
+//! same people use both), it is estimated from both. For a rate the variance is never taken below the
 //! binomial one under the hypothesis: users cannot be more alike than by chance, and identical buckets prove nothing.
 
 use super::cell::{Arm, Stratum};
@@ -25,38 +26,107 @@ pub(super) const FEWEST_BUCKETS: f64 = 8.0;
 struct Side {
     units: f64,
     total: f64,
-    /// Jackknife variance of the total about its own mean.
+    /// Variance of the total about its own mean.
     variance: f64,
     df: f64,
-    /// Is it a variance at all: from enough buckets?
+    /// How many buckets have units.
     buckets: f64,
+    /// Sums of the second, third and fourth power of the buckets' shares of units.
+    powers: [f64; 3],
+    /// Is the dispersion the pair's common one?
+    pooled: bool,
 }
 
 impl Side {
     fn of(arm: &Arm, clustering: Clustering) -> Side {
         let (units, total) = (arm.units(), arm.total());
+        let mut side = Side {
+            units,
+            total,
+            variance: 0.0,
+            df: f64::INFINITY,
+            buckets: f64::INFINITY,
+            powers: [0.0; 3],
+            pooled: false,
+        };
         if clustering == Clustering::Independent {
-            return Side { units, total, variance: 0.0, df: f64::INFINITY, buckets: f64::INFINITY };
+            return side;
         }
-        let buckets = arm.occupied() as f64;
+        side.buckets = arm.occupied() as f64;
         let mean = if units > 0.0 { total / units } else { 0.0 };
-        let (mut sum, mut squares, mut second, mut fourth) = (0.0, 0.0, 0.0, 0.0);
+        let (mut sum, mut squares) = (0.0, 0.0);
+        let [mut second, mut third, mut fourth] = side.powers;
         for cell in arm.cells.iter().filter(|cell| cell.units > 0.0 && cell.units < units) {
             let share = cell.units / units;
             let residual = (cell.total - mean * cell.units) / (1.0 - share);
             sum += residual;
             squares += residual * residual;
             second += share * share;
+            third += share.powi(3);
             fourth += share.powi(4);
         }
-        let variance =
-            if buckets > 1.0 { (buckets - 1.0) / buckets * (squares - sum * sum / buckets).max(0.0) } else { 0.0 };
-        let df = if fourth > 0.0 { (second * second / fourth - 1.0).max(1.0) } else { 1.0 };
-        Side { units, total, variance, df, buckets }
+        side.powers = [second, third, fourth];
+        let buckets = side.buckets;
+        if buckets > 1.0 {
+            side.variance = (buckets - 1.0) / buckets * (squares - sum * sum / buckets).max(0.0);
+        }
+        side.df = if fourth > 0.0 { (second * second / fourth - 1.0).max(1.0) } else { 1.0 };
+        side
     }
 
     fn mean(&self) -> f64 {
         self.total / self.units
+    }
+
+    /// Degrees of freedom if a bucket's variance is `s + (effect - 1) B s^2` of its share of units `s`: independent requests at
+    /// 1, whole users above.
+    fn df_at(&self, effect: f64) -> f64 {
+        let [second, third, fourth] = self.powers;
+        let slope = (effect - 1.0).max(0.0) * self.buckets;
+        let sum = 1.0 + slope * second;
+        let squares = second + 2.0 * slope * third + slope * slope * fourth;
+        if squares > 0.0 { (sum * sum / squares - 1.0).max(1.0) } else { 1.0 }
+    }
+
+    /// The variance that the total would have with a dispersion of 1: binomial for a rate, the squared mean per unit for a mean.
+    /// `None` where there is nothing to relate to.
+    fn unit_variance(&self, rate: bool) -> Option<f64> {
+        if rate {
+            return Some(binomial(self.units, self.mean()));
+        }
+        let far = self.total * self.total > 9.0 * self.variance;
+        far.then(|| self.units * self.mean() * self.mean()).filter(|variance| *variance > 0.0)
+    }
+}
+
+/// Gives both versions their common dispersion, where it may be taken for common.
+///
+/// The same people use both, so how much their coming back enlarges the variance is one number, and an estimate from all 64
+/// buckets has twice the degrees of freedom: at small alphas that is worth a great deal. Each version counts by its degrees of
+/// freedom, or by its events where they are fewer. A version whose own dispersion is larger than the other's, beyond the 95 %
+/// point of the F distribution (normal approximation of its logarithm), keeps its own.
+fn pool(canary: &mut Side, baseline: &mut Side, rate: bool) {
+    let (Some(of_canary), Some(of_baseline)) = (canary.unit_variance(rate), baseline.unit_variance(rate)) else {
+        return;
+    };
+    let least = if rate { 1.0 } else { 0.0 };
+    let (own, other) = (canary.variance / of_canary, baseline.variance / of_baseline);
+    let weight = |side: &Side, dispersion: f64| {
+        let events = if rate { side.total.min(side.units - side.total) } else { side.units };
+        side.df_at(dispersion).min(events)
+    };
+    let (first, second) = (weight(canary, own), weight(baseline, other));
+    if first + second < 2.0 || !own.is_finite() || !other.is_finite() {
+        return;
+    }
+    let common = ((first * own + second * other) / (first + second)).max(least);
+    let limit = (1.645 * (2.0 / first.max(1.0) + 2.0 / second.max(1.0)).sqrt()).exp();
+    let df = canary.df_at(common).min(first) + baseline.df_at(common).min(second);
+    if own <= limit * other.max(least) {
+        *canary = Side { variance: common * of_canary, df, pooled: true, ..*canary };
+    }
+    if other <= limit * own.max(least) {
+        *baseline = Side { variance: common * of_baseline, df, pooled: true, ..*baseline };
     }
 }
 
@@ -103,8 +173,8 @@ impl Contrast {
         for stratum in strata {
             stratum.canary.check(rate)?;
             stratum.baseline.check(rate)?;
-            let canary = Side::of(&stratum.canary, clustering);
-            let baseline = Side::of(&stratum.baseline, clustering);
+            let mut canary = Side::of(&stratum.canary, clustering);
+            let mut baseline = Side::of(&stratum.baseline, clustering);
             canary_seen |= canary.units > 0.0;
             if canary.units <= 0.0 || (!absolute && baseline.units <= 0.0) {
                 continue;
@@ -118,6 +188,9 @@ impl Contrast {
             found.baseline_units += baseline.units;
             found.baseline_total += baseline.total;
             found.expected += canary.units * baseline.mean();
+            if clustering == Clustering::Buckets {
+                pool(&mut canary, &mut baseline, rate);
+            }
             found.pairs.push((canary, Some(baseline)));
         }
         match (found.units > 0.0, canary_seen) {
@@ -142,19 +215,20 @@ impl Contrast {
     /// Excess and variance against the hypothesis `mean of the canary = slope * mean of the baseline + offset`.
     pub(super) fn score(&self, slope: f64, offset: f64) -> Score {
         let (mut variance, mut spread) = (0.0, 0.0);
-        let mut add = |side_variance: f64, df: f64| {
-            variance += side_variance;
-            spread += side_variance * side_variance / df;
-        };
         for (canary, baseline) in &self.pairs {
+            let floor = |units: f64, mean: f64| if self.rate { binomial(units, mean) } else { 0.0 };
             let expected = slope * baseline.map_or(0.0, |side| side.mean()) + offset;
-            let floor = if self.rate { binomial(canary.units, expected) } else { 0.0 };
-            add(canary.variance.max(floor), canary.df);
-            if let Some(side) = baseline {
-                let scale = (slope * canary.units / side.units).powi(2);
-                let floor = if self.rate { binomial(side.units, side.mean()) } else { 0.0 };
-                add(scale * side.variance.max(floor), side.df);
-            }
+            let own = canary.variance.max(floor(canary.units, expected));
+            let other = baseline.map_or(0.0, |side| {
+                (slope * canary.units / side.units).powi(2) * side.variance.max(floor(side.units, side.mean()))
+            });
+            variance += own + other;
+            spread += match baseline {
+                // One estimate for both: its error does not average out.
+                Some(side) if canary.pooled && side.pooled => (own + other).powi(2) / canary.df,
+                Some(side) => own * own / canary.df + other * other / side.df,
+                None => own * own / canary.df,
+            };
         }
         let df = if spread > 0.0 { variance * variance / spread } else { f64::INFINITY };
         Score { excess: self.total - slope * self.expected - offset * self.units, variance, df }
