@@ -96,6 +96,16 @@ pub(crate) enum Verb {
     /// Write a commented rollout file to start from.
     #[command(after_help = STRATEGIES)]
     Init(Init),
+    /// Tell what a rollout would do with versions that behave so: the same state machine and judge, in virtual time.
+    #[command(
+        after_help = "What can be said of a version: error, clientError, timeout, hang, success (shares: 3%, 2x, +40%, -5points),\np50, p95 (times: 150ms, 2x, +40%, +20ms). A canary's values may be relative to stable's.\n\nExamples:\n  headgate simulate rollout.yaml --canary error=3%,p95=+40%\n  headgate simulate rollout.yaml --rps 20 --users 500 --canary error=2x --seeds 200\n  headgate simulate rollout.yaml --canary hang=5% --after 2h --report simulated.html"
+    )]
+    Simulate(Simulate),
+    /// Write one self-contained HTML page about a rollout: weights, measurements against bounds, decisions and reasons.
+    #[command(
+        after_help = "Examples:\n  headgate report shop-v2\n  headgate report shop-v2 --output - > report.html\n\nThe page needs no network. It is made from the state file alone, also while the rollout runs."
+    )]
+    Report(Report),
     /// Print the JSON Schema of plugin configurations, target files or rollouts.
     #[command(
         after_help = "Examples:\n  headgate schema > plugin.schema.json\n  headgate schema target\n  headgate schema rollout"
@@ -316,6 +326,54 @@ impl Strategy {
             Self::Bandit => "bandit",
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// The rollout file.
+    pub(crate) file: PathBuf,
+    /// How the version in service behaves.
+    #[arg(long, default_value = "error=0.5%,p50=20ms,p95=80ms,success=90%", value_name = "NAME=VALUE,…")]
+    pub(crate) stable: String,
+    /// How the new version behaves; what is not named is as stable's.
+    #[arg(long, default_value = "", value_name = "NAME=VALUE,…")]
+    pub(crate) canary: String,
+    /// Requests a second to the route, all versions together.
+    #[arg(long, default_value_t = 100.0)]
+    pub(crate) rps: f64,
+    /// Users that they come from: the fewer, the less independent requests are.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) users: u64,
+    /// How alike requests of one user are, 0 (not at all) to 1 (always the same).
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) correlation: f64,
+    /// The new version behaves as stable for so long, and only then as said.
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
+    pub(crate) after: Duration,
+    /// How many lives are lived, each with a seed of its own.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) seeds: u64,
+    /// The first seed; its life is told step by step.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write the HTML report of the first seed's life.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Simulate also what is refused without `--force`.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The rollout's name.
+    pub(crate) name: String,
+    /// The file to write; `-` prints it. Default: the name with `.html`.
+    #[arg(short, long)]
+    pub(crate) output: Option<PathBuf>,
+    /// The folder of the state. Default: `$XDG_STATE_HOME/headgate`, else `~/.local/state/headgate`.
+    #[arg(long, env = "HEADGATE_STATE", value_name = "FOLDER")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

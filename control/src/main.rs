@@ -25,12 +25,12 @@ mod providers;
 mod proxy;
 mod publisher;
 mod render;
-#[allow(dead_code, unused_imports, reason = "the verbs that use it come next")]
 mod report;
 #[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
 mod rollout_file;
 mod run;
 mod server;
+mod simulate;
 mod stats;
 #[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
 mod store;

@@ -367,3 +367,31 @@ fn the_schema_of_each_kind_of_file_is_printed() {
         assert_eq!(schema["title"], title);
     }
 }
+
+#[test]
+fn simulate_tells_when_and_why_a_version_would_be_taken_back() {
+    let folder = Folder::new();
+    let file = folder.0.path().join("rollout.yaml").display().to_string();
+    assert_eq!(headgate(&["init", "--strategy", "canary", &file]).code, 0);
+    let page = folder.0.path().join("simulated.html").display().to_string();
+    let few = ["simulate", &file, "--seeds", "3"];
+    let ran = headgate(&[few.as_slice(), &["--canary", "error=50%,p95=+40%", "--json", "--report", &page]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let json = ran.json();
+    assert_eq!(json["summary"]["outcomes"], json!({"rolledBack": 3}), "{json:#}");
+    assert_eq!(json["summary"]["rolledBack"], json!({"1% by errorRate": 3}));
+    assert!(json["runs"][0]["ended"]["why"].as_str().unwrap().contains("errorRate is"), "{json:#}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("RolledBack") && page.contains("Simulated") && page.contains("errorRate"));
+    let ran = headgate(&[few.as_slice(), &["--canary", "eror=3%"]].concat());
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("did you mean `error`?"), "{}", ran.err);
+}
+
+#[test]
+fn a_report_of_what_never_ran_says_so() {
+    let folder = Folder::new();
+    let ran = headgate(&["report", "nobody", "--state", &folder.0.path().display().to_string()]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("no rollout ran with it"), "{}", ran.err);
+}

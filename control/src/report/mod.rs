@@ -7,11 +7,13 @@
 
 mod build;
 mod page;
+mod recorded;
 
 use serde::Serialize;
 
 pub(crate) use build::{Happened, Known, story};
 pub(crate) use page::page;
+pub(crate) use recorded::recorded;
 
 /// What is told of one rollout. Times are Unix milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{Criterion, Point, Story, Unit};
+use super::{Point, Story, Unit};
 
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
@@ -218,7 +218,7 @@ fn digits(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Event, Step, Tone};
+    use super::super::{Criterion, Event, Step, Tone};
     use super::*;
 
     fn story() -> Story {

@@ -5,8 +5,10 @@ mod init;
 mod kill;
 mod push;
 mod render;
+mod report;
 mod run;
 mod set;
+mod simulate;
 mod status;
 mod token;
 mod validate;
@@ -31,6 +33,8 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Explain(args) => explain::run(&args),
         Verb::Token(args) => token::run(&args),
         Verb::Init(args) => init::run(&args),
+        Verb::Simulate(args) => simulate::run(&args),
+        Verb::Report(args) => report::run(&args),
         Verb::Schema(args) => {
             let schema = match args.of {
                 Of::Plugin => headgate_contract::json_schema(),

@@ -101,6 +101,9 @@ impl Lived {
 
 /// When simulated rollouts begin, unix ms: 2027-01-15 08:00:00 UTC.
 pub const BEGAN_MS: u64 = 1_800_000_000_000;
+/// Looks at a step at most: where the plan's interval would make more, as in a day of monitoring, they are taken less often. Fewer looks
+/// are no less valid, they only notice later.
+const LOOKS: u64 = 2_400;
 /// How long a recorded baseline was recorded, ms.
 const RECORDED_MS: u64 = 3_600_000;
 /// The simulated proxy's name.
@@ -109,11 +112,14 @@ const PROXY: &str = "simulated";
 /// Lives through a rollout. The same arguments give the same life.
 pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, keep_looks: bool) -> Lived {
     let (plan, left_out) = simulated(plan);
+    let steps = plan.steps.iter().chain([&plan.monitoring]);
+    let outcomes = steps.flat_map(|s| &s.criteria).any(|c| c.metric == Metric::Success);
+    let (interval_ms, give_up) = (plan.judging.interval_ms, BEGAN_MS + 4 * plan.shortest_ms().max(3_600_000));
     let mut world = World {
-        plan: &plan,
+        plan,
         scenario,
         seed,
-        traffic: Traffic::new(scenario, seed, BEGAN_MS),
+        traffic: Traffic::new(scenario, seed, outcomes, BEGAN_MS),
         in_force: Weights::none(),
         bad_from_ms: BEGAN_MS.saturating_add(scenario.good_for_ms),
         outcomes_from: None,
@@ -121,19 +127,20 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, keep_looks: bool) -
         resumed: 0,
     };
     let mut lived = Lived {
-        state: State::new(plan.name.clone()),
+        state: State::new(world.plan.name.clone()),
         events: Vec::new(),
         looks: Vec::new(),
         ended_ms: BEGAN_MS,
         ticks: 0,
         left_out,
     };
-    let give_up = BEGAN_MS + 4 * plan.shortest_ms().max(3_600_000);
     let mut now = BEGAN_MS;
     while now < give_up {
+        let duration_ms = world.plan.step(lived.state.step).duration_ms.unwrap_or(0);
+        world.plan.judging.interval_ms = interval_ms.max(duration_ms / LOOKS);
         let input = world.input(&lived.state, now);
         let state = core::mem::replace(&mut lived.state, State::new(""));
-        let out = tick(&plan, state, &input);
+        let out = tick(&world.plan, state, &input);
         lived.ticks += 1;
         world.act(&out.effects);
         if keep_looks && let Some(look) = out.state.look.as_ref().filter(|look| look.at_ms == now) {
@@ -142,7 +149,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, keep_looks: bool) -
         lived.events.extend(out.events.into_iter().map(|event| (now, event)));
         lived.state = out.state;
         lived.ended_ms = now;
-        if lived.state.outcome.is_some() && lived.state.phase.is_over() || held(&plan, &lived.state, now) {
+        if lived.state.outcome.is_some() && lived.state.phase.is_over() || held(&world.plan, &lived.state, now) {
             break;
         }
         now = out.next_ms.max(now + 1);
@@ -174,11 +181,11 @@ fn held(plan: &Plan, state: &State, now: u64) -> bool {
 }
 
 /// Everything around the state machine.
-struct World<'p> {
-    plan: &'p Plan,
-    scenario: &'p Scenario,
+struct World<'s> {
+    plan: Plan,
+    scenario: &'s Scenario,
     seed: u64,
-    traffic: Traffic<'p>,
+    traffic: Traffic<'s>,
     in_force: Weights,
     bad_from_ms: u64,
     /// Outcomes before the window that is judged: since when, the canary's and stable's.
@@ -192,7 +199,7 @@ impl World<'_> {
         let part = |parts: u32| f64::from(parts) / f64::from(WHOLE);
         let canary = if self.in_force.only_canary { 1.0 } else { part(self.in_force.canary) };
         self.traffic.advance(now, canary, part(self.in_force.mirror), now >= self.bad_from_ms);
-        let wanted = wanted(self.plan, state);
+        let wanted = wanted(&self.plan, state);
         let yes = |detail: &str| Some(Answer { holds: true, detail: detail.to_owned() });
         let mut input = Input {
             now_ms: now,
@@ -264,7 +271,7 @@ impl World<'_> {
 
     /// A baseline of the same traffic, recorded before the rollout.
     fn recorded(&self, name: String, now: u64) -> Baseline {
-        let mut before = Traffic::new(self.scenario, self.seed ^ 1, now.saturating_sub(RECORDED_MS));
+        let mut before = Traffic::new(self.scenario, self.seed ^ 1, false, now.saturating_sub(RECORDED_MS));
         before.advance(now, 0.0, 0.0, false);
         let counters = before.stable().clone();
         let variants = [(self.plan.stable.clone(), [("default".to_owned(), counters)].into())].into();

@@ -31,3 +31,106 @@ fn a_version_as_good_as_the_old_one_is_promoted() {
     let hours = (lived.ended_ms - BEGAN_MS) as f64 / 3_600_000.0;
     assert!((3.5..3.7).contains(&hours), "{hours}");
 }
+
+/// How each of so many lives ended, on all cores.
+fn outcomes(plan: &Plan, scenario: &Scenario, seeds: u64) -> Vec<Lived> {
+    let threads = 4;
+    std::thread::scope(|scope| {
+        let lives: Vec<_> = (0..threads)
+            .map(|t| {
+                scope.spawn(move || -> Vec<Lived> {
+                    (0..seeds).filter(|s| s % threads == t).map(|s| simulate(plan, scenario, s, false)).collect()
+                })
+            })
+            .collect();
+        lives.into_iter().flat_map(|life| life.join().unwrap()).collect()
+    })
+}
+
+fn count(lives: &[Lived], outcome: Outcome) -> usize {
+    lives.iter().filter(|l| l.outcome() == outcome).count()
+}
+
+/// The traffic of the naive rule that rolled back 36 % of all healthy rollouts: 100 requests/s, 0.5 % errors, a 1 % step.
+const CRY_WOLF: &str =
+    r#""strategy": {"canary": {}}, "monitoring": {"duration": "0"}, "analysis": {"interval": "1m", "mode": "MODE"}"#;
+
+#[test]
+fn of_a_thousand_healthy_rollouts_at_most_alpha_are_rolled_back() {
+    let plan = plan(&CRY_WOLF.replace("MODE", "anytime"));
+    let lives = outcomes(&plan, &Scenario::default(), 1_000);
+    let (back, promoted) = (count(&lives, Outcome::RolledBack), count(&lives, Outcome::Promoted));
+    assert!(back <= 10, "{back} of 1,000, alpha is {}", plan.judging.alpha);
+    assert!(promoted >= 900, "{promoted} of 1,000");
+}
+
+#[test]
+fn plain_thresholds_roll_back_many_healthy_rollouts() {
+    let plan = plan(&CRY_WOLF.replace("MODE", "threshold"));
+    let lives = outcomes(&plan, &Scenario::default(), 100);
+    let back = count(&lives, Outcome::RolledBack);
+    assert!(back > 10, "{back} of 100");
+}
+
+#[test]
+fn a_version_that_wholly_fails_is_caught_in_seconds() {
+    let plan = plan(r#""strategy": {"canary": {}}, "analysis": {"interval": "1s"}"#);
+    let canary = Version { error: 1.0, ..Version::default() };
+    // 200 requests a second on the 1 % that the canary has.
+    let scenario = Scenario { canary, requests_per_s: 20_000.0, users: 200_000, ..Scenario::default() };
+    for lived in outcomes(&plan, &scenario, 20) {
+        assert_eq!(lived.outcome(), Outcome::RolledBack);
+        let first = lived.events.iter().find(|(_, e)| e.weights.canary > 0).unwrap().0;
+        let back = lived.events.iter().find(|(_, e)| e.kind == crate::tick::EventKind::RollingBack).unwrap().0;
+        assert!(back - first <= 2_000, "{} ms", back - first);
+    }
+}
+
+#[test]
+fn each_kind_of_badness_is_caught_and_named() {
+    let criteria = r#""analysis": {"criteria": [
+        {"metric": "errorRate", "versusBaseline": "2x"}, {"metric": "timeoutRate", "versusBaseline": "2x"},
+        {"metric": "unfinishedRate", "versusBaseline": "2x"}, {"metric": "latencyP50", "versusBaseline": "1.2x"},
+        {"metric": "latencyP95", "versusBaseline": "1.5x"},
+        {"metric": "success", "provider": "truth", "maxDrop": "5 points"}]},
+        "providers": {"truth": {"outcomes": {"file": "outcomes.jsonl"}}}"#;
+    let plan = plan(&format!("{DEFAULT}, {criteria}"));
+    let good = Version::default();
+    for (canary, named) in [
+        (Version { error: 0.2, ..good }, vec!["errorRate"]),
+        (Version { timeout: 0.1, ..good }, vec!["errorRate", "timeoutRate"]),
+        (Version { hang: 0.2, ..good }, vec!["unfinishedRate"]),
+        (Version { p50_ms: 100.0, p95_ms: 110.0, ..good }, vec!["latencyP50"]),
+        (Version { p95_ms: 400.0, ..good }, vec!["latencyP95"]),
+        (Version { success: 0.5, ..good }, vec!["success"]),
+    ] {
+        let scenario = Scenario { canary, requests_per_s: 200.0, users: 100_000, ..Scenario::default() };
+        for lived in outcomes(&plan, &scenario, 4) {
+            let why = lived.events.iter().find(|(_, e)| e.kind == crate::tick::EventKind::RollingBack);
+            let text = why.map(|(_, e)| e.text.clone()).unwrap_or_default();
+            assert_eq!(lived.outcome(), Outcome::RolledBack, "{named:?}: {}", lived.state.because);
+            assert!(named.iter().any(|name| text.contains(name)), "{named:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_rollout_of_five_days_is_looked_at_a_bounded_number_of_times() {
+    let steps = r#"[{"weight": "1%", "duration": "1d"}, {"weight": "10%", "duration": "1d"}, {"weight": "50%", "duration": "1d"}, {"weight": "100%", "duration": "1d"}]"#;
+    let plan = plan(&format!(r#""strategy": {{"canary": {{"steps": {steps}}}}}, "monitoring": {{"duration": "1d"}}"#));
+    let lived = simulate(&plan, &Scenario::default(), 1, false);
+    assert_eq!(lived.outcome(), Outcome::Promoted, "{}", lived.state.because);
+    assert!((lived.ended_ms - BEGAN_MS) / 86_400_000 == 5);
+    assert!((10_000..=5 * LOOKS + 200).contains(&lived.ticks), "{}", lived.ticks);
+}
+
+#[test]
+fn a_version_that_turns_bad_late_is_taken_back_from_where_it_is() {
+    let canary = Version { error: 0.3, ..Version::default() };
+    let scenario = Scenario { canary, good_for_ms: 2 * 3_600_000, ..Scenario::default() };
+    let lived = simulate(&plan(DEFAULT), &scenario, 3, false);
+    let back = lived.events.iter().find(|(_, e)| e.kind == crate::tick::EventKind::RollingBack).unwrap();
+    assert_eq!(lived.outcome(), Outcome::RolledBack);
+    assert!(back.1.weights.canary >= 5_000 && back.0 >= BEGAN_MS + scenario.good_for_ms, "{back:?}");
+    assert!(back.0 - BEGAN_MS - scenario.good_for_ms < 120_000, "{}", back.0);
+}

@@ -40,6 +40,9 @@ struct Bucket {
     success: f64,
     /// Their latency is `exp` of this times the version's.
     slower: f64,
+    /// Mean and standard deviation of their latency, microseconds.
+    mean_us: f64,
+    deviation_us: f64,
 }
 
 /// One version's users and counters.
@@ -48,6 +51,8 @@ struct Side {
     share: f64,
     behaves: Version,
     buckets: Vec<Bucket>,
+    /// For the bounds of the histogram where answers fall: the index, and the chance of one that is not below it already.
+    falls: Vec<(usize, f64)>,
     counters: Counters,
     /// Outcomes since the beginning: how many, and successes, by bucket.
     outcomes: Vec<(u64, f64)>,
@@ -63,7 +68,14 @@ impl Side {
             replicates: vec![Replicates::default(); BUCKETS],
             ..Counters::default()
         };
-        Self { share: -1.0, behaves, buckets: Vec::new(), counters, outcomes: vec![(0, 0.0); BUCKETS] }
+        Self {
+            share: -1.0,
+            behaves,
+            buckets: Vec::new(),
+            falls: Vec::new(),
+            counters,
+            outcomes: vec![(0, 0.0); BUCKETS],
+        }
     }
 
     /// Others are on the version now, or it behaves otherwise.
@@ -78,79 +90,100 @@ impl Side {
         let all: f64 = self.buckets.iter().map(|b| b.share).sum();
         for bucket in &mut self.buckets {
             bucket.share = if all > 0.0 { bucket.share / all } else { 0.0 };
+            // Of the log-normal distribution.
+            bucket.mean_us = behaves.p50_ms * 1_000.0 * (bucket.slower + behaves.spread().powi(2) / 2.0).exp();
+            bucket.deviation_us = bucket.mean_us * (behaves.spread().powi(2).exp() - 1.0).sqrt();
         }
+        let slower: f64 = self.buckets.iter().map(|b| b.share * b.slower).sum();
+        let centre = (behaves.p50_ms * 1_000.0).ln() + slower;
+        self.falls = falls(&self.counters.latency.bounds, centre, behaves.spread());
     }
 
     /// What is counted while so many requests are expected.
-    fn count(&mut self, expected: f64, random: &mut Random) {
-        let (mut finished, mut shift) = (0_u64, 0.0);
-        let median = self.behaves.p50_ms * 1_000.0;
-        let spread = (self.behaves.p95_ms / self.behaves.p50_ms).max(1.0).ln() / Z95;
-        for ((bucket, replicate), outcomes) in
+    fn count(&mut self, expected: f64, outcomes: bool, random: &mut Random) {
+        let mut finished = 0;
+        for ((bucket, replicate), outcome) in
             self.buckets.iter().zip(&mut self.counters.replicates).zip(&mut self.outcomes)
         {
             let started = random.poisson(expected * bucket.share);
+            if started == 0 {
+                continue;
+            }
             let hanging = random.binomial(started, bucket.hang);
             let done = started - hanging;
             let timeouts = random.binomial(done, bucket.timeout);
             let errors = random.binomial(done - timeouts, bucket.error);
             let refused = random.binomial(done - timeouts - errors, bucket.client_error);
-            let good = done - timeouts - errors - refused;
             self.counters.requests += started;
             self.counters.timeouts += timeouts;
             let [_, two, _, four, five, _] = &mut self.counters.classes;
-            *two += good;
+            *two += done - timeouts - errors - refused;
             *four += refused;
             *five += errors + timeouts;
             replicate.requests += started;
             replicate.finished += done;
             replicate.failures += errors + timeouts;
             replicate.timeouts += timeouts;
-            // The mean of the log-normal distribution, with the noise of so many draws.
-            let mean = median * (bucket.slower + spread * spread / 2.0).exp();
-            let deviation = mean * ((spread * spread).exp() - 1.0).sqrt() * (done as f64).sqrt();
-            let sum = mean * done as f64 + deviation * random.normal();
-            replicate.latency_us += sum.max(0.0) as u64;
-            outcomes.0 += done;
-            outcomes.1 += random.binomial(done, bucket.success) as f64;
+            let noise = bucket.deviation_us * (done as f64).sqrt() * random.normal();
+            replicate.latency_us += (bucket.mean_us * done as f64 + noise).max(0.0) as u64;
+            if outcomes {
+                outcome.0 += done;
+                outcome.1 += random.binomial(done, bucket.success) as f64;
+            }
             finished += done;
-            shift += bucket.slower * done as f64;
         }
-        let shift = if finished > 0 { shift / finished as f64 } else { 0.0 };
-        self.time(finished, median.ln() + shift, spread, random);
+        self.time(finished, random);
     }
 
     /// Spreads so many answers over the histograms. Headers come as late as the whole here.
-    fn time(&mut self, finished: u64, centre: f64, spread: f64, random: &mut Random) {
+    fn time(&mut self, finished: u64, random: &mut Random) {
         let latency = &mut self.counters.latency;
-        let (mut left, mut below, mut so_far, mut sum) = (finished, 0.0, 0, 0.0);
-        for (bound, cumulative) in latency.bounds.iter().zip(&mut latency.cumulative) {
-            if left > 0 {
-                let at_most = if spread > 0.0 {
-                    normal_cdf((bound.ln() - centre) / spread)
-                } else {
-                    f64::from(u8::from(bound.ln() >= centre))
-                };
-                let chance = if below < 1.0 { ((at_most - below) / (1.0 - below)).clamp(0.0, 1.0) } else { 1.0 };
-                let here = random.binomial(left, chance);
-                left -= here;
-                so_far += here;
+        let (mut left, mut so_far, mut sum, mut next) = (finished, 0, 0.0, 0);
+        for (at, chance) in &self.falls {
+            let here = random.binomial(left, *chance);
+            left -= here;
+            so_far += here;
+            if let (Some(cumulative), Some(bound)) = (latency.cumulative.get_mut(*at), latency.bounds.get(*at)) {
+                *cumulative += so_far;
                 sum += here as f64 * bound;
-                below = at_most;
             }
+            next = at + 1;
+        }
+        for cumulative in latency.cumulative.iter_mut().skip(next) {
             *cumulative += so_far;
         }
         latency.count += finished;
         latency.sum += sum;
-        self.counters.headers = latency.clone();
+        self.counters.headers.clone_from(latency);
     }
+}
+
+/// Where answers fall whose logarithms are normal with this mean and deviation: for each bound that some reach, the chance of one
+/// that is not below it already. What lies above the last bound is in none.
+fn falls(bounds: &[f64], centre: f64, spread: f64) -> Vec<(usize, f64)> {
+    let mut below = 0.0;
+    let mut out = Vec::new();
+    for (at, bound) in bounds.iter().enumerate() {
+        let at_most = if spread > 0.0 {
+            normal_cdf((bound.ln() - centre) / spread)
+        } else {
+            f64::from(u8::from(bound.ln() >= centre))
+        };
+        if at_most - below > 1e-9 {
+            out.push((at, ((at_most - below) / (1.0 - below)).clamp(0.0, 1.0)));
+            below = at_most;
+        }
+        if below > 1.0 - 1e-9 {
+            break;
+        }
+    }
+    out
 }
 
 /// So many users of a version, drawn one by one.
 fn bucket(users: u64, v: Version, scenario: &Scenario, random: &mut Random) -> Bucket {
     let told_apart = users.min(MOST_USERS);
     let mut sum = Bucket::default();
-    let spread = (v.p95_ms / v.p50_ms).max(1.0).ln() / Z95;
     for _ in 0..told_apart {
         let activity = random.gamma(1.0);
         sum.share += activity;
@@ -159,7 +192,7 @@ fn bucket(users: u64, v: Version, scenario: &Scenario, random: &mut Random) -> B
         sum.timeout += activity * random.beta(v.timeout, scenario.correlation);
         sum.hang += activity * random.beta(v.hang, scenario.correlation);
         sum.success += activity * random.beta(v.success, scenario.correlation);
-        sum.slower += activity * spread * scenario.correlation.sqrt() * random.normal();
+        sum.slower += activity * v.spread() * scenario.correlation.sqrt() * random.normal();
     }
     if sum.share <= 0.0 {
         return Bucket::default();
@@ -173,6 +206,14 @@ fn bucket(users: u64, v: Version, scenario: &Scenario, random: &mut Random) -> B
         hang: of(sum.hang),
         success: of(sum.success),
         slower: of(sum.slower),
+        ..Bucket::default()
+    }
+}
+
+impl Version {
+    /// Standard deviation of the logarithm of its latency.
+    fn spread(&self) -> f64 {
+        (self.p95_ms / self.p50_ms).max(1.0).ln() / Z95
     }
 }
 
@@ -194,11 +235,13 @@ pub(super) struct Traffic<'s> {
     canary: Side,
     copies: Side,
     copied: bool,
+    /// Whether outcomes are wanted.
+    outcomes: bool,
     now_ms: u64,
 }
 
 impl<'s> Traffic<'s> {
-    pub(super) fn new(scenario: &'s Scenario, seed: u64, now_ms: u64) -> Self {
+    pub(super) fn new(scenario: &'s Scenario, seed: u64, outcomes: bool, now_ms: u64) -> Self {
         let bounds = bounds();
         Self {
             scenario,
@@ -207,6 +250,7 @@ impl<'s> Traffic<'s> {
             canary: Side::new(scenario.canary, &bounds),
             copies: Side::new(scenario.canary, &bounds),
             copied: false,
+            outcomes,
             now_ms,
         }
     }
@@ -226,7 +270,7 @@ impl<'s> Traffic<'s> {
         for (side, share, behaves) in sides {
             if share > 0.0 {
                 side.draw(share, behaves, self.scenario, &mut self.random);
-                side.count(self.scenario.requests_per_s * share * seconds, &mut self.random);
+                side.count(self.scenario.requests_per_s * share * seconds, self.outcomes, &mut self.random);
             }
         }
     }
@@ -265,7 +309,7 @@ mod tests {
             canary: Version { error: 0.1, p50_ms: 40.0, p95_ms: 160.0, hang: 0.05, ..Version::default() },
             ..Scenario::default()
         };
-        let mut traffic = Traffic::new(&scenario, 5, 0);
+        let mut traffic = Traffic::new(&scenario, 5, true, 0);
         for second in 1..=200 {
             traffic.advance(second * 1_000, 0.5, 0.0, true);
         }
@@ -290,7 +334,7 @@ mod tests {
         let between = |correlation| {
             let scenario = Scenario { correlation, users: 640, requests_per_s: 640.0, ..Scenario::default() };
             let scenario = Scenario { stable: Version { error: 0.2, ..Version::default() }, ..scenario };
-            let mut traffic = Traffic::new(&scenario, 9, 0);
+            let mut traffic = Traffic::new(&scenario, 9, false, 0);
             traffic.advance(1_000_000, 0.0, 0.0, true);
             let replicates = &traffic.stable().replicates;
             let rates: Vec<f64> = replicates.iter().map(|r| r.failures as f64 / r.finished as f64).collect();
