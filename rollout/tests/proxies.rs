@@ -89,7 +89,7 @@ fn a_tolerated_share_of_proxies_may_be_missing() {
 #[test]
 fn time_in_which_a_proxy_cannot_be_read_does_not_count() {
     let mut world = world(json!({"proxies": {"patience": "1h"}}));
-    world.run(1_000, 60, |s| measuring(s));
+    world.run(1_000, 60, measuring);
     world.silent.push("edge-2".to_owned());
     let before = measured(&world);
     for _ in 0..30 {
@@ -104,7 +104,7 @@ fn time_in_which_a_proxy_cannot_be_read_does_not_count() {
 #[test]
 fn a_restarted_proxy_counts_from_nothing_and_no_counter_ever_runs_backwards() {
     let mut world = world(json!({}));
-    world.run(1_000, 60, |s| measuring(s));
+    world.run(1_000, 60, measuring);
     for _ in 0..10 {
         world.pass(1_000);
     }
@@ -119,7 +119,7 @@ fn a_restarted_proxy_counts_from_nothing_and_no_counter_ever_runs_backwards() {
 #[test]
 fn a_restart_that_outran_its_counters_is_known_by_the_uptime() {
     let mut world = world(json!({}));
-    world.run(1_000, 60, |s| measuring(s));
+    world.run(1_000, 60, measuring);
     world.pass(1_000);
     let before = world.state.window.as_ref().unwrap().totals.finished("canary");
     // It restarts, and by the next reading shows exactly what it showed before.
@@ -135,7 +135,7 @@ fn a_restart_that_outran_its_counters_is_known_by_the_uptime() {
 #[test]
 fn a_proxy_that_joins_brings_no_past_and_one_that_leaves_takes_nothing_away() {
     let mut world = world(json!({}));
-    world.run(1_000, 60, |s| measuring(s));
+    world.run(1_000, 60, measuring);
     world.pass(1_000);
     let mut old = Snapshot::default();
     support::add(
@@ -164,7 +164,7 @@ fn a_proxy_that_joins_brings_no_past_and_one_that_leaves_takes_nothing_away() {
 #[test]
 fn weights_that_somebody_else_changed_stop_the_clock_until_they_are_back() {
     let mut world = world(json!({}));
-    world.run(1_000, 60, |s| measuring(s));
+    world.run(1_000, 60, measuring);
     let before = measured(&world);
     for _ in 0..10 {
         world.with.in_force = Some(InForce { weights: Some(Weights::canary(9_000)), ..InForce::default() });
@@ -178,7 +178,7 @@ fn weights_that_somebody_else_changed_stop_the_clock_until_they_are_back() {
 #[test]
 fn a_clock_that_goes_back_an_hour_stops_neither_the_judge_nor_the_step() {
     let mut world = world(json!({}));
-    world.run(1_000, 60, |s| measuring(s));
+    world.run(1_000, 60, measuring);
     world.pass(1_000);
     world.now_ms -= 3_600_000;
     world.pass(1_000);
@@ -192,7 +192,7 @@ fn a_clock_that_goes_back_an_hour_stops_neither_the_judge_nor_the_step() {
 #[test]
 fn a_clock_that_leaps_forward_does_not_count_as_measured() {
     let mut world = world(json!({}));
-    world.run(1_000, 60, |s| measuring(s));
+    world.run(1_000, 60, measuring);
     let before = measured(&world);
     world.rate = 0;
     world.now_ms += 86_400_000;

@@ -178,7 +178,14 @@ fn compile(rollout: &Rollout) -> (Plan, Vec<Problem>) {
     }
     plan.replicates = replicates(&plan);
     share_alpha(&mut plan);
-    (plan, checks.0)
+    // What all steps share is told once.
+    let mut problems: Vec<Problem> = Vec::new();
+    for problem in checks.0 {
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    (plan, problems)
 }
 
 const MINUTE: u64 = 60_000;

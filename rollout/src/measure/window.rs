@@ -33,6 +33,11 @@ impl Readings {
         self.0.clear();
     }
 
+    /// Takes in new readings and gives the increments of all proxies together since their last ones.
+    pub fn take_in<'a>(&mut self, new: impl IntoIterator<Item = (&'a str, &'a Arc<Snapshot>)>) -> Totals {
+        self.take(new).increment
+    }
+
     /// Takes in new readings. One that is known already is left out.
     pub(crate) fn take<'a>(&mut self, new: impl IntoIterator<Item = (&'a str, &'a Arc<Snapshot>)>) -> Taken {
         let mut taken = Taken::default();

@@ -52,6 +52,8 @@ impl Turn<'_> {
         };
         let taken = self.state.readings.take(new);
         if taken.continued == 0 {
+            // These readings only say where to count from: what was before them was not measured.
+            window.until_ms = self.now;
             return;
         }
         let settled = self.state.delivery.applied_ms.is_some() && self.state.delivery.short_since_ms.is_none();

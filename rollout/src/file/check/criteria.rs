@@ -31,15 +31,15 @@ const UNFINISHED_FLOOR: f64 = 0.05;
 impl Context<'_> {
     /// The rollout's criteria that can be judged at `place`, and the step's own, which replace those of the same name.
     pub(super) fn criteria(&self, own: &[Written], at: &str, place: Place, checks: &mut Checks) -> Vec<Criterion> {
+        let wrong = checks.0.len();
         let own: Vec<Criterion> = self.list(own, at, checks);
+        let mut shared = Checks::default();
         let mut out = match &self.spec.analysis.criteria {
-            // Their problems are told once, by the monitoring's list, not by each step.
-            Some(list) if matches!(place, Place::Full) && at.starts_with("spec.monitoring") => {
-                self.list(list, "spec.analysis.criteria", checks)
-            }
-            Some(list) => self.list(list, "spec.analysis.criteria", &mut Checks::default()),
+            Some(list) => self.list(list, "spec.analysis.criteria", &mut shared),
             None => defaults(),
         };
+        let all_read = shared.0.is_empty() && checks.0.len() == wrong;
+        checks.0.append(&mut shared.0);
         out.retain(|c| seen_at(c, place) && !own.iter().any(|o| o.name == c.name));
         for criterion in own {
             if !seen_at(&criterion, place) {
@@ -51,7 +51,7 @@ impl Context<'_> {
             }
             out.push(criterion);
         }
-        if out.iter().all(|c| matches!(c.importance, Importance::DryRun)) {
+        if all_read && out.iter().all(|c| matches!(c.importance, Importance::DryRun)) {
             checks.refuse(at, "nothing judges this step", "name a criterion that is no dry run");
         }
         out
@@ -178,6 +178,18 @@ fn bound(written: &Written, path: &str, checks: &mut Checks) -> Option<Bound> {
     let floor_at = format!("{path}.floor");
     if *name != "versusBaseline" && written.floor.is_some() {
         checks.push(&floor_at, "belongs to `versusBaseline`", "leave it out");
+    }
+    if *name == "versusBaseline" && written.metric == Metric::Success {
+        checks.push(
+            &at,
+            "says nothing of a share of which less is worse",
+            "write `maxDrop`, for example `2 points`, or `min`",
+        );
+        return None;
+    }
+    if unit == Unit::Micros && matches!(*name, "min" | "maxDrop") {
+        checks.push(&at, "asks for slowness", "write `max`, `maxRise` or `versusBaseline`");
+        return None;
     }
     if *name == "versusBaseline" {
         let factor = match quantity.amount() {

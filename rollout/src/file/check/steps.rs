@@ -138,7 +138,7 @@ fn of_canary(
     for (index, written) in canary.steps.iter().enumerate() {
         let at = format!("{path}.steps[{index}]");
         if let Some(step) = one(written, &at, &weights, cap, context, checks) {
-            order(&at, &step, &steps, checks);
+            order(&format!("{at}.weight"), &step, &steps, checks);
             weights = step.weights.clone();
             steps.push(step);
         }
@@ -161,7 +161,9 @@ fn of_canary(
     if !weights.is_full() {
         let criteria = context.criteria(&[], path, Place::Full, checks);
         let all = weight_step(None, Weights::canary(WHOLE), DEFAULT_MS.max(context.interval_ms), criteria);
-        order(&format!("{path}.steps"), &all, &steps, checks);
+        if steps.iter().any(|s| matches!(s.kind, StepKind::Weight)) || canary.steps.is_empty() {
+            order(&format!("{path}.steps"), &all, &steps, checks);
+        }
         steps.push(all);
     }
     steps
@@ -280,29 +282,28 @@ fn order(at: &str, step: &Step, before: &[Step], checks: &mut Checks) {
     if !matches!(step.kind, StepKind::Weight) {
         return;
     }
-    let weight_at = format!("{at}.weight");
     let last = before.iter().rev().find(|s| matches!(s.kind, StepKind::Weight));
     let Some(last) = last else {
         if step.weights.is_full() {
             let shadow = before.iter().any(|s| matches!(s.kind, StepKind::Shadow));
             let reason =
                 if shadow { "goes from shadow straight to 100 %" } else { "goes from nothing straight to 100 %" };
-            checks.refuse(weight_at, reason, "put steps between, for example 1, 5, 25 and 50 %");
+            checks.refuse(at, reason, "put steps between, for example 1, 5, 25 and 50 %");
         }
         return;
     };
-    let segments: BTreeSet<&String> = last.weights.segments.keys().chain(step.weights.segments.keys()).collect();
-    let falls = step.weights.canary < last.weights.canary
-        || segments.iter().any(|s| step.weights.in_segment(s) < last.weights.in_segment(s));
-    if falls {
+    let named = last.weights.segments.keys().chain(step.weights.segments.keys());
+    let mut shares = vec![("the canary", last.weights.canary, step.weights.canary)];
+    shares.extend(named.map(|s| (s.as_str(), last.weights.in_segment(s), step.weights.in_segment(s))));
+    if let Some((whose, before, after)) = shares.into_iter().find(|(_, before, after)| after < before) {
         checks.push(
-            weight_at,
-            format!("is {}, less than the {} before it", percent(step.weights.canary), percent(last.weights.canary)),
+            at,
+            format!("gives {whose} {}, less than the {} before it", percent(after), percent(before)),
             "let the steps rise; the way back is the rollback's",
         );
     } else if step.weights.is_full() && last.weights.canary < LEAST_BEFORE_ALL {
         checks.refuse(
-            weight_at,
+            at,
             format!("skips stages: from {} to 100 %", percent(last.weights.canary)),
             "put a step of 10 % or more between",
         );
