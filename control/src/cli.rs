@@ -70,19 +70,50 @@ pub(crate) enum Verb {
     )]
     Set(Set),
     /// Send everything to the stable version, now: by the proxies' runtime and by the configuration.
-    #[command(after_help = "Examples:\n  headgate kill target.yaml\n  headgate kill target.yaml --route shop")]
+    #[command(
+        after_help = "Examples:\n  headgate kill target.yaml\n  headgate kill target.yaml --route shop\n  headgate kill shop-v2 --reason \"wrong prices\""
+    )]
     Kill(Kill),
     /// Clear a kill. Nothing else does.
-    #[command(after_help = "Examples:\n  headgate revive target.yaml\n  headgate revive target.yaml --route shop")]
+    #[command(
+        after_help = "Examples:\n  headgate revive target.yaml\n  headgate revive target.yaml --route shop\n  headgate revive shop-v2"
+    )]
     Revive(Kill),
-    /// Show what is asked for and what is in force on each proxy.
-    #[command(after_help = "Examples:\n  headgate status target.yaml\n  headgate status target.yaml --watch 2s")]
+    /// Show where rollouts are, or what is asked for and in force on each proxy of a target.
+    #[command(
+        after_help = "Examples:\n  headgate status\n  headgate status shop-v2 --watch\n  headgate status target.yaml --watch 2s"
+    )]
     Status(Status),
     /// Run rollouts to their end: step by step, judged, and taken back when the numbers say so.
     #[command(
         after_help = "Examples:\n  headgate run rollout.yaml\n  headgate run shop.yaml cart.yaml --json\n  headgate run rollout.yaml --listen 127.0.0.1:8440 --public-url https://gates.example\n\nIt may be killed at any moment; `headgate run` with the same file goes on where it was.\nExit codes: 0 promoted, 10 rolled back, 11 held, 12 aborted, 2 bad file, 6 another process runs the target."
     )]
     Run(rollouts::Run),
+    /// Pause a running rollout: the weights stay, and a failure is still acted on.
+    #[command(after_help = "Examples:\n  headgate pause shop-v2 --reason lunch\n  headgate pause rollout.yaml")]
+    Pause(rollouts::Command),
+    /// Go on after a pause.
+    #[command(after_help = "Example:\n  headgate resume shop-v2")]
+    Resume(rollouts::Command),
+    /// Go on to the next step from a pause, a gate or a hold; with --full to 100 %.
+    #[command(
+        after_help = "Examples:\n  headgate promote shop-v2\n  headgate promote shop-v2 --force --reason \"looked at it myself\"\n  headgate promote shop-v2 --full --force --reason \"hotfix\""
+    )]
+    Promote(rollouts::Promote),
+    /// Stop a rollout and put all users back on the stable version (exit code 12 of its run).
+    #[command(after_help = "Example:\n  headgate abort shop-v2 --reason \"wrong build\"")]
+    Abort(rollouts::Command),
+    /// Put all users of a rollout back on the stable version, now. Needs no running process and no readable state.
+    #[command(
+        after_help = "Examples:\n  headgate rollback shop-v2 --reason \"customers complain\"\n  headgate rollback rollout.yaml"
+    )]
+    Rollback(rollouts::Command),
+    /// Begin the step that holds again.
+    #[command(after_help = "Example:\n  headgate retry shop-v2")]
+    Retry(rollouts::Command),
+    /// Show who did what to a rollout, when, why, and what had been measured.
+    #[command(after_help = "Examples:\n  headgate history shop-v2\n  headgate history shop-v2 --run 3 --json")]
+    History(rollouts::History),
     /// Tell which variant a request gets, and every rule passed on the way.
     #[command(
         after_help = "Examples:\n  headgate explain -f shop.yaml -H 'x-user-id: 7'\n  headgate explain -f shop.yaml --host shop.example --path '/v1/cart?beta=1' --cookie sid=abc\n  headgate explain -f shop.yaml --claim payload.sub=alice --address 203.0.113.9"
@@ -210,19 +241,27 @@ pub(crate) struct Set {
 
 #[derive(Debug, Args)]
 pub(crate) struct Kill {
-    /// The target file.
-    pub(crate) target: PathBuf,
+    /// The target file; or a rollout, by its name or file: then its route alone.
+    #[arg(value_name = "TARGET|ROLLOUT")]
+    pub(crate) subject: String,
     /// One route alone, by the configuration. Default: the whole target, by runtime and configuration.
     #[arg(long)]
     pub(crate) route: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: rollouts::Who,
+    #[command(flatten)]
+    pub(crate) state: rollouts::StateFolder,
     #[command(flatten)]
     pub(crate) watch: Watch,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// The target file.
-    pub(crate) target: PathBuf,
+    /// A target file; or a rollout, by its name or file. Default: all rollouts.
+    #[arg(value_name = "TARGET|ROLLOUT")]
+    pub(crate) subject: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: rollouts::StateFolder,
     /// Show it again and again, with this pause, until interrupted.
     #[arg(long, value_parser = humantime::parse_duration, num_args = 0..=1, default_missing_value = "2s")]
     pub(crate) watch: Option<Duration>,

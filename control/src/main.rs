@@ -9,7 +9,6 @@ mod cli;
 mod clock;
 mod document;
 mod exit;
-#[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
 mod exposition;
 mod finding;
 mod init;
@@ -17,7 +16,6 @@ mod intake;
 mod links;
 mod merge;
 mod notify;
-#[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
 mod owner;
 mod plugin;
 mod pool;
@@ -26,15 +24,14 @@ mod proxy;
 mod publisher;
 mod render;
 mod report;
-#[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
 mod rollout_file;
 mod run;
 mod server;
 mod simulate;
 mod stats;
-#[allow(dead_code, unused_imports, reason = "the verbs from other terminals, which use it, come next")]
 mod store;
 mod structure;
+mod subject;
 mod target;
 mod verbs;
 mod verify;

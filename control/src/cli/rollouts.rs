@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Watch;
 use crate::store;
 
 /// Where rollouts are remembered.
@@ -65,6 +66,44 @@ pub(crate) struct Run {
     /// How that address is called from outside, for the links.
     #[arg(long, value_name = "URL", requires = "listen")]
     pub(crate) public_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: StateFolder,
+}
+
+/// A rollout that somebody wants something of.
+#[derive(Debug, Args)]
+pub(crate) struct Command {
+    /// The rollout: its name, or its file.
+    #[arg(value_name = "ROLLOUT")]
+    pub(crate) rollout: String,
+    #[command(flatten)]
+    pub(crate) who: Who,
+    #[command(flatten)]
+    pub(crate) state: StateFolder,
+    #[command(flatten)]
+    pub(crate) watch: Watch,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    #[command(flatten)]
+    pub(crate) command: Command,
+    /// To 100 %, skipping the steps between; needs --force and a reason.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Also out of a step that has not passed; needs a reason, and stands in the audit.
+    #[arg(long, requires = "reason")]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// The rollout: its name, or its file.
+    #[arg(value_name = "ROLLOUT")]
+    pub(crate) rollout: String,
+    /// One run alone. Default: all.
+    #[arg(long)]
+    pub(crate) run: Option<i64>,
     #[command(flatten)]
     pub(crate) state: StateFolder,
 }

@@ -57,7 +57,7 @@ impl Console {
             None => event.text.clone(),
         };
         self.line(&format!("{} {rollout} {text}", clock::shown(at)));
-        if let Some(look) = event.look.as_ref().filter(|_| event.kind != EventKind::StepStarted) {
+        if let Some(look) = event.look.as_ref().filter(|_| tells_figures(event.kind)) {
             for line in figures(look) {
                 self.line(&format!("    {line}"));
             }
@@ -94,6 +94,11 @@ impl Console {
             self.line(&format!("{rollout}: {outcome}: {because}"));
         }
     }
+}
+
+/// Whether the measurements belong under a line: those that a decision rests on.
+fn tells_figures(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Verdict | EventKind::LookFailed | EventKind::Held | EventKind::RollingBack)
 }
 
 fn colour(kind: EventKind) -> Option<AnsiColor> {

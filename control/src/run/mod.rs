@@ -13,7 +13,7 @@ mod runner;
 pub(crate) mod shares;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -112,6 +112,7 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
     let mut runners = Vec::new();
     for (one, (row, state)) in prepared.iter().zip(rows) {
         let plan = Arc::new(one.loaded.plan.clone());
+        let name = plan.name.clone();
         let (sender, inbox) = channel();
         inboxes.insert(plan.name.clone(), sender.clone());
         desk.add(&plan, &one.target, sender, row.run)?;
@@ -135,7 +136,7 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
             links: Arc::clone(&desk) as Arc<dyn runner::Links>,
             pool: providers.clone(),
             inbox,
-            memory: Memory::default(),
+            memory: Memory::with(store.waiting()?.into_iter().filter(|c| c.rollout == name).collect()),
         });
     }
     if let Some(at) = desk.open(settings)? {
@@ -143,7 +144,8 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
     }
     let inboxes = Arc::new(inboxes);
     let mail = (Arc::clone(&store), Arc::clone(&inboxes));
-    std::thread::spawn(move || carry(&mail.0, &mail.1));
+    let known = runners.iter().flat_map(|r| r.memory.waiting()).collect();
+    std::thread::spawn(move || carry(&mail.0, &mail.1, known));
     let threads: Vec<_> = runners
         .into_iter()
         .map(|r| std::thread::Builder::new().name(r.plan.name.clone()).spawn(move || r.run()))
@@ -326,8 +328,9 @@ fn notifier(plan: &Plan, row: &Row, store: &Arc<Store>) -> Result<Notifier, Fail
 }
 
 /// Carries commands from the store to the rollouts, as long as the process lives.
-fn carry(store: &Store, inboxes: &BTreeMap<String, Sender<Wake>>) {
-    let mut carried = std::collections::BTreeSet::new();
+fn carry(store: &Store, inboxes: &BTreeMap<String, Sender<Wake>>, known: BTreeSet<i64>) {
+    // Those that wait at the start are known to the rollouts already.
+    let mut carried = known;
     loop {
         // A store that cannot be read has told so elsewhere.
         for command in store.waiting().unwrap_or_default() {

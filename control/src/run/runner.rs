@@ -95,6 +95,18 @@ pub(crate) struct Memory {
     beside: Asides,
 }
 
+impl Memory {
+    /// With the commands that wait since before the process began: they come before anything else.
+    pub(crate) fn with(wishes: Vec<Command>) -> Self {
+        Self { wishes, ..Self::default() }
+    }
+
+    /// The numbers of the commands that wait for the next tick.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = i64> {
+        self.wishes.iter().map(|c| c.id)
+    }
+}
+
 struct Asides {
     readiness: Beside<Answer>,
     failsafe: Beside<Answer>,

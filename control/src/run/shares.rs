@@ -124,6 +124,39 @@ fn count_replicates(config: &mut Value, plan: &Plan) {
     }
 }
 
+/// The configuration with all users of a route on one variant, and no copies. It needs no plan: the way back works with the route's name alone.
+///
+/// # Errors
+/// In words, when the route or the variant is not there.
+pub(crate) fn all_stable(in_force: &Value, route: &str, stable: &str) -> Result<Value, String> {
+    let mut next = in_force.clone();
+    let names: Vec<String> = merge::routes(in_force).iter().map(|r| merge::name(r).to_owned()).collect();
+    let routes = next.get_mut("routes").and_then(Value::as_array_mut);
+    let found = routes.into_iter().flatten().find(|r| merge::name(r) == route);
+    let found = found.and_then(Value::as_object_mut).ok_or_else(|| merge::no_route(route, &names))?;
+    let variants = found.get_mut("variants").and_then(Value::as_array_mut).ok_or("the route has no variants")?;
+    if !variants.iter().any(|v| merge::name(v) == stable) {
+        return Err(format!(
+            "route {route} has no variant `{stable}` any more: it was promoted, and goes back by a rollout of its own"
+        ));
+    }
+    for variant in variants {
+        let weight = if merge::name(variant) == stable { WHOLE } else { 0 };
+        if let Some(fields) = variant.as_object_mut() {
+            fields.insert("weight".to_owned(), json!(weight));
+        }
+    }
+    for segment in found.get_mut("segments").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(fields) = segment.as_object_mut() {
+            fields.insert("weights".to_owned(), json!({stable: WHOLE}));
+        }
+    }
+    if let Some(mirror) = found.get_mut("mirror").and_then(Value::as_object_mut) {
+        mirror.insert("share".to_owned(), json!(0));
+    }
+    Ok(next)
+}
+
 /// Whether a configuration has these shares already.
 pub(crate) fn holds(config: &Value, plan: &Plan, shares: &Weights) -> bool {
     // What is counted is no matter of who gets what.

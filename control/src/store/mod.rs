@@ -87,16 +87,20 @@ impl Store {
         let path = folder.join(FILE);
         std::fs::create_dir_all(folder)
             .map_err(|e| Failure::failed(format!("the state folder {} cannot be made: {e}", folder.display())))?;
-        let store = Self::of(Connection::open(&path).map_err(|e| said(&path, &e))?, &path)?;
-        Ok(store)
+        let store = Self::of(&path)?;
+        // Damage is found now, not at the step that needs the state.
+        let sound: String = store.with(|c| c.query_row("pragma quick_check(1)", [], |row| row.get(0)))?;
+        if sound == "ok" { Ok(store) } else { Err(damaged(&path, &sound)) }
     }
 
-    /// Opens the file only if it is there: for verbs that ask and change nothing.
+    /// Opens the file only if it is there, without looking for damage where nobody reads.
     pub(crate) fn existing(folder: &Path) -> Result<Option<Self>, Failure> {
-        if folder.join(FILE).exists() { Self::open(folder).map(Some) } else { Ok(None) }
+        let path = folder.join(FILE);
+        if path.exists() { Self::of(&path).map(Some) } else { Ok(None) }
     }
 
-    fn of(connection: Connection, path: &Path) -> Result<Self, Failure> {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        let connection = Connection::open(path).map_err(|e| said(path, &e))?;
         let store = Self { path: path.to_owned(), connection: Mutex::new(connection) };
         store.prepare()?;
         Ok(store)
@@ -130,9 +134,7 @@ impl Store {
                 )));
             }
         }
-        // Damage is found now, not at the step that needs the state.
-        let sound: String = self.with(|c| c.query_row("pragma quick_check(1)", [], |row| row.get(0)))?;
-        if sound == "ok" { Ok(()) } else { Err(damaged(&self.path, &sound)) }
+        Ok(())
     }
 
     /// Where it is.

@@ -10,12 +10,15 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, table};
 use crate::cli::Kill;
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::merge;
 use crate::proxy::{Client, each};
 use crate::publisher;
 use crate::render::ecds;
 use crate::stats::Reading;
+use crate::store::{Entry, Store};
+use crate::subject::Subject;
 use crate::target::{Proxy, Target};
 use crate::verify::{self, Verdict};
 
@@ -25,8 +28,58 @@ use crate::write::{PATIENCE, QUESTION, Rules, exit, in_force, write};
 const HEAD_START: Duration = Duration::from_millis(250);
 
 pub(super) fn run(args: &Kill, on: bool) -> Result<Answer, Failure> {
-    let target = Target::read(&args.target)?;
-    if on { kill(args, &target) } else { revive(args, &target) }
+    let (target, route, rollout) = match Subject::of(&args.subject, &args.state.folder())? {
+        Subject::Target(path) => (Target::read(&path)?, args.route.clone(), None),
+        Subject::Rollout(named) => {
+            if args.route.as_ref().is_some_and(|r| *r != named.route) {
+                let reason = format!("{} is for route `{}`: leave --route out", named.name, named.route);
+                return Err(Failure::new(Exit::Usage, reason));
+            }
+            (named.target()?, Some(named.route.clone()), Some(named.name.clone()))
+        }
+    };
+    let job = Job { route, timeout: args.watch.timeout };
+    let mut answer = if on { kill(&job, &target) } else { revive(&job, &target) }?;
+    // Only now: a kill waits for no store.
+    if let Err(failure) = audit(args, on, &target, &job, rollout.as_deref(), &answer.json) {
+        answer.text.push_str(&format!("\nnote: {}", failure.message));
+    }
+    Ok(answer)
+}
+
+/// What is killed or revived, and how long it is watched.
+struct Job {
+    route: Option<String>,
+    timeout: Duration,
+}
+
+/// Writes it into the audit of each rollout that it is about.
+fn audit(
+    args: &Kill,
+    on: bool,
+    target: &Target,
+    job: &Job,
+    rollout: Option<&str>,
+    data: &Value,
+) -> Result<(), Failure> {
+    let Some(store) = Store::existing(&args.state.folder())? else { return Ok(()) };
+    for row in store.rollouts()? {
+        let about = row.target == target.name && job.route.as_ref().is_none_or(|r| *r == row.route);
+        if !about || rollout.is_some_and(|name| name != row.name) {
+            continue;
+        }
+        let entry = Entry {
+            at: clock::now(),
+            rollout: &row.name,
+            run: row.run,
+            actor: &args.who.name(),
+            action: if on { "kill" } else { "revive" },
+            reason: &args.who.reason,
+            data,
+        };
+        store.log(&entry)?;
+    }
+    Ok(())
 }
 
 /// What one proxy said to the runtime kill, and its statistics right after.
@@ -46,7 +99,7 @@ struct Seen {
     took: f64,
 }
 
-fn kill(args: &Kill, target: &Target) -> Result<Answer, Failure> {
+fn kill(args: &Job, target: &Target) -> Result<Answer, Failure> {
     let start = Instant::now();
     let resource = target.publisher.as_ref().map_or("headgate", |p| p.file.resource.as_str()).to_owned();
     let client = Client::new(QUESTION);
@@ -79,7 +132,7 @@ fn kill(args: &Kill, target: &Target) -> Result<Answer, Failure> {
     let since = Instant::now();
     let verdicts = match &record {
         Ok((_, after)) => {
-            verify::watch(&client, target, &resource, &readings, merge::revision(after), since, args.watch.timeout)
+            verify::watch(&client, target, &resource, &readings, merge::revision(after), since, args.timeout)
         }
         Err(_) => Vec::new(),
     };
@@ -179,7 +232,7 @@ fn each_reading(client: &Client, target: &Target, resource: &str) -> Vec<Result<
 }
 
 fn answer(
-    args: &Kill,
+    args: &Job,
     target: &Target,
     record: &Result<(Value, Value), Failure>,
     answers: &[Said],
@@ -257,7 +310,7 @@ fn answer(
     Answer { exit, json, text: lines.join("\n") }
 }
 
-fn revive(args: &Kill, target: &Target) -> Result<Answer, Failure> {
+fn revive(args: &Job, target: &Target) -> Result<Answer, Failure> {
     let client = Client::new(QUESTION);
     let mut lines = Vec::new();
     let mut cleared = Vec::new();
@@ -274,8 +327,7 @@ fn revive(args: &Kill, target: &Target) -> Result<Answer, Failure> {
             }
         }
     }
-    let rules =
-        Rules { if_revision: None, replace_vm: false, dry_run: false, adopt: false, timeout: args.watch.timeout };
+    let rules = Rules { if_revision: None, replace_vm: false, dry_run: false, adopt: false, timeout: args.timeout };
     let written = write(target, rules, |in_force| {
         merge::kill(in_force, args.route.as_deref(), false).map_err(|reason| Failure::new(Exit::Usage, reason))
     })?;

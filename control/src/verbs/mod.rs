@@ -1,6 +1,8 @@
 //! What each verb does, one file each: reads files and proxies, asks the pure parts, and answers.
 
+mod command;
 mod explain;
+mod history;
 mod init;
 mod kill;
 mod push;
@@ -9,6 +11,7 @@ mod report;
 mod run;
 mod set;
 mod simulate;
+mod standing;
 mod status;
 mod token;
 mod validate;
@@ -30,6 +33,13 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Revive(args) => kill::run(&args, false),
         Verb::Status(args) => status::run(&args, cli.json),
         Verb::Run(args) => run::run(&args, cli.json),
+        Verb::Pause(args) => command::run(&args, "pause"),
+        Verb::Resume(args) => command::run(&args, "resume"),
+        Verb::Promote(args) => command::promote(&args),
+        Verb::Abort(args) => command::run(&args, "abort"),
+        Verb::Rollback(args) => command::run(&args, "rollback"),
+        Verb::Retry(args) => command::run(&args, "retry"),
+        Verb::History(args) => history::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Token(args) => token::run(&args),
         Verb::Init(args) => init::run(&args),

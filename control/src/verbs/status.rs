@@ -1,4 +1,4 @@
-//! `headgate status`: what is asked for, and what is in force on each proxy.
+//! `headgate status`: of a target, what is asked for and what is in force on each proxy. Rollouts are `standing.rs`'s.
 
 use serde_json::{Value, json};
 
@@ -8,16 +8,24 @@ use crate::exit::{Exit, Failure};
 use crate::merge;
 use crate::proxy::{Client, each};
 use crate::publisher;
+use crate::subject::Subject;
 use crate::target::Target;
+
+use super::standing;
 
 use crate::write::{QUESTION, in_force};
 
 pub(super) fn run(args: &Status, json: bool) -> Result<Answer, Failure> {
-    let target = Target::read(&args.target)?;
-    let Some(pause) = args.watch else { return once(&target) };
+    let folder = args.state.folder();
+    let subject = args.subject.as_ref().map(|s| Subject::of(s, &folder)).transpose()?;
+    let look = || match &subject {
+        Some(Subject::Target(path)) => once(&Target::read(path)?),
+        Some(Subject::Rollout(rollout)) => standing::one(rollout),
+        None => standing::all(&folder),
+    };
+    let Some(pause) = args.watch else { return look() };
     loop {
-        let answer = once(&target);
-        let _exit = crate::answer::show(answer, json);
+        let _exit = crate::answer::show(look(), json);
         std::thread::sleep(pause);
     }
 }
