@@ -16,11 +16,6 @@ pub(crate) struct Sample<'t> {
 pub(crate) struct Labels<'t>(&'t str);
 
 impl<'t> Labels<'t> {
-    /// The text between the braces: equal texts are equal labels.
-    pub(crate) fn raw(self) -> &'t str {
-        self.0
-    }
-
     /// Without the last label if it is this one, and that one's value: histograms have `le` last.
     pub(crate) fn split_last(self, name: &str) -> Option<(Self, &'t str)> {
         let (rest, value) = match self.0.rfind(",").map(|at| (at, at + 1)) {
@@ -84,8 +79,8 @@ mod tests {
         assert_eq!(all.iter().map(|s| s.name).collect::<Vec<_>>(), ["a", "b", "c", "d", "e_bucket"]);
         assert_eq!(all[0].labels.iter().collect::<Vec<_>>(), [("x", "1"), ("y", "q\\\"}")]);
         assert!((all[1].value - 1.5).abs() < 1e-9 && all[2].value.is_nan());
-        assert_eq!(all[3].labels.split_last("le").map(|(l, le)| (l.raw(), le)), Some(("", "10")));
-        assert_eq!(all[4].labels.split_last("le").map(|(l, le)| (l.raw(), le)), Some(("v=\"c\"", "+Inf")));
+        assert_eq!(all[3].labels.split_last("le").map(|(l, le)| (l.0, le)), Some(("", "10")));
+        assert_eq!(all[4].labels.split_last("le").map(|(l, le)| (l.0, le)), Some(("v=\"c\"", "+Inf")));
         assert_eq!(all[0].labels.split_last("le"), None);
     }
 

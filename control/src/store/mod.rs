@@ -21,11 +21,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-pub(crate) use audit::{Entry, Logged};
+pub(crate) use audit::Entry;
 pub(crate) use baselines::Baseline;
-pub(crate) use commands::{Command, Taken};
-pub(crate) use gates::Gate;
-pub(crate) use outcomes::{Outcome, Tally};
+pub(crate) use commands::Command;
+pub(crate) use outcomes::Outcome;
 pub(crate) use rollouts::Row;
 
 use crate::exit::Failure;
