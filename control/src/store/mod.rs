@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-pub(crate) use audit::Entry;
+pub(crate) use audit::{Entry, Logged};
 pub(crate) use baselines::Baseline;
 pub(crate) use commands::Command;
 pub(crate) use outcomes::Outcome;
