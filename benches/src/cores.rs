@@ -22,6 +22,16 @@ pub(crate) fn rest() -> Result<()> {
     pin(None, REST).context("the benchmark needs two cores, 0 and 1")
 }
 
+/// Lets the calling thread stand back for others on its core: the load must not keep Envoy's main thread, which shares it, from
+/// taking up a configuration.
+///
+/// # Errors
+/// When the system does not allow it.
+pub(crate) fn stand_back() -> Result<()> {
+    // On Linux the caller's own thread.
+    rustix::process::setpriority_process(None, 10).context("lowering the priority of the load")
+}
+
 /// A worker thread of an Envoy.
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use headgate_tests::{Bootstrap, Envoy};
 
 use crate::configurations::{self, Step, pushed};
-use crate::cores::Worker;
+use crate::cores::{self, Worker};
 use crate::load::{Client, Sample};
 use crate::upstream::{Upstreams, Version};
 use crate::{Settings, clock, traffic};
@@ -85,7 +85,10 @@ pub(crate) async fn measure(settings: &Settings, upstreams: Upstreams) -> Result
     let mut writes = Vec::with_capacity(settings.pushes);
     let mut resident = [0.0; 2];
     let samples = std::thread::scope(|scope| -> Result<Vec<Sample>> {
-        let load = scope.spawn(|| client.open_loop(&requests, rate, || stop.load(Ordering::Relaxed)));
+        let load = scope.spawn(|| {
+            cores::stand_back()?;
+            client.open_loop(&requests, rate, || stop.load(Ordering::Relaxed))
+        });
         let mut random = fastrand::Rng::with_seed(2);
         let mut run = || -> Result<()> {
             for push in 0..WARM + settings.pushes {

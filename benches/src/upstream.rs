@@ -11,7 +11,7 @@ use anyhow::Result;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use crate::{awake, clock};
+use crate::{awake, clock, cores};
 
 /// Length of an answer's body: one letter and the time in 19 digits.
 pub(crate) const BODY: usize = 20;
@@ -41,7 +41,7 @@ impl Upstreams {
         let listeners = [TcpListener::bind(any)?, TcpListener::bind(any)?];
         let [stable, canary] = [listeners[0].local_addr()?, listeners[1].local_addr()?];
         std::thread::Builder::new().name("upstreams".to_owned()).spawn(move || {
-            if let Err(error) = serve(listeners) {
+            if let Err(error) = cores::stand_back().and_then(|()| serve(listeners)) {
                 eprintln!("the upstreams stopped: {error}");
                 std::process::exit(1);
             }
