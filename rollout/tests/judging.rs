@@ -249,3 +249,31 @@ fn a_plain_number_fails_only_after_several_looks() {
     }
     assert_eq!(ticks, 3);
 }
+
+#[test]
+fn segments_are_compared_with_themselves_not_with_each_other() {
+    // Premium users fail more whoever serves them, and half of them are on the canary: pooled, the canary looks four times as bad.
+    let step = json!([{"weight": "10%", "duration": "2m", "segments": {"premium": "50%"}}, {"weight": "100%", "duration": "30s"}]);
+    let run = |canary_failing: u64| {
+        let mut world = world(json!({
+            "strategy": {"canary": {"steps": step}},
+            "analysis": {"interval": "1s", "criteria": [{"metric": "errorRate", "versusBaseline": "1.5x"}]}
+        }));
+        world.run(1_000, 60, |s| s.step == 0 && s.judged.is_some() && s.window.is_some());
+        for _ in 0..130 {
+            for snapshot in world.proxies.values_mut() {
+                for (variant, failing) in [("stable", 200), ("canary", canary_failing)] {
+                    let segment = snapshot.variants.entry(variant.to_owned()).or_default().entry("premium".to_owned());
+                    let version = Version { failing_per_mille: failing, ..Version::good() };
+                    support::add(segment.or_default(), 60, version, 5);
+                }
+            }
+            world.pass(1_000);
+        }
+        world
+    };
+    let good = run(200);
+    assert!(good.state.step >= 1, "{:?} {}", good.state.phase, good.state.because);
+    let bad = run(400);
+    assert_eq!(bad.state.outcome, Some(Outcome::RolledBack), "{:?}", bad.state.look);
+}

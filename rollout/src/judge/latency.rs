@@ -37,12 +37,11 @@ fn of(case: &Case<'_>, criterion: &Criterion, sides: &Sides<'_>, alpha: f64, ful
         .collect();
     let samples: u64 = compared.iter().map(|s| pick(metric, &s.canary).count).sum();
     if samples == 0 {
-        let any = sides.each.iter().any(|s| seen(&s.canary));
-        return Evidence::unmeasured(if any {
-            "there is no latency of the stable version to compare with"
+        return if sides.each.iter().any(|s| seen(&s.canary)) {
+            Evidence::unmeasured("there is no latency of the stable version to compare with")
         } else {
-            "no latency of the new version was seen"
-        });
+            Evidence::open("no latency of the new version was seen")
+        };
     }
     let q = quantile_of(metric);
     let canary = mixed(compared.iter().map(|s| (1.0, pick(metric, &s.canary))), q);

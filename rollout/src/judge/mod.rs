@@ -69,6 +69,11 @@ impl Evidence {
     fn unmeasured(problem: impl Into<String>) -> Self {
         Self { problem: Some(problem.into()), ..Self::default() }
     }
+
+    /// Too little was seen so far to measure anything.
+    fn open(why: impl Into<String>) -> Self {
+        Self { undecided: Some(why.into()), ..Self::default() }
+    }
 }
 
 /// Looks at a step.

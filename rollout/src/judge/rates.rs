@@ -39,8 +39,7 @@ fn of(
 ) -> Evidence {
     let lag = lagged.as_ref();
     if criterion.metric == Metric::UnfinishedRate && lag.is_none() {
-        let why = "it is known some time after the step's clock started".to_owned();
-        return Evidence { undecided: Some(why), ..Evidence::default() };
+        return Evidence::open("it is known some time after the step's clock started");
     }
     let strata: Vec<Stratum> = match sides.each.iter().map(|s| stratum(case, criterion.metric, s, sides, lag)).collect()
     {
@@ -50,12 +49,11 @@ fn of(
     let units: f64 = strata.iter().map(|s| s.canary.units()).sum();
     if units <= 0.0 {
         let hangs = sides.each.iter().any(|s| s.canary.requests > 0) && criterion.metric != Metric::UnfinishedRate;
-        let problem = if hangs {
-            "requests of the new version start, and none has finished"
+        return if hangs {
+            Evidence::unmeasured("requests of the new version start, and none has finished")
         } else {
-            "no request of the new version was seen"
+            Evidence::open("no request of the new version was seen")
         };
-        return Evidence::unmeasured(problem);
     }
     let relative = criterion.bound.is_relative();
     let compared = || strata.iter().filter(|s| !relative || s.baseline.units() > 0.0);

@@ -52,13 +52,17 @@ pub(super) fn sentence(figures: &Figures, evidence: &Evidence) -> String {
     let seen = if figures.plain { String::new() } else { format!(" over {samples}") };
     match figures.verdict {
         VerdictKind::Fail => {
-            let sure = figures.lower.filter(|_| !figures.plain).map_or_else(String::new, |low| {
-                format!("; it is at least {}, however often one looks", value(of, low))
+            // A rate of which less is worse is bounded from above.
+            let falls = figures.limit.zip(figures.measured).is_some_and(|(limit, measured)| measured < limit);
+            let (word, bound) = if falls { ("at most", figures.upper) } else { ("at least", figures.lower) };
+            let sure = bound.filter(|_| !figures.plain).map_or_else(String::new, |bound| {
+                format!("; it is {word} {}, however often one looks", value(of, bound))
             });
             format!("{name} is {measured}{seen}, allowed is {limit}{against}{sure}")
         }
         VerdictKind::Pass => format!("{name} is {measured}{seen}, within {limit}{against}"),
         VerdictKind::Inconclusive | VerdictKind::Error => match &evidence.undecided {
+            Some(why) if figures.measured.is_none() => format!("{name} is not known yet: {why}"),
             Some(why) => format!("{name} is {measured}{seen}, allowed is {limit}{against}; it is not decided: {why}"),
             None if figures
                 .limit

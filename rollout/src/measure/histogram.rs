@@ -52,24 +52,6 @@ impl Histogram {
         }
     }
 
-    /// How many values were above `value`, by straight lines within buckets; none above the last bound, where
-    /// nothing is known but that they are above it.
-    pub fn above(&self, value: f64) -> Option<f64> {
-        let at = self.bounds.partition_point(|b| *b < value);
-        let high_bound = *self.bounds.get(at)?;
-        let high = *self.cumulative.get(at)?;
-        let (low_bound, low) = match at.checked_sub(1) {
-            Some(below) => (*self.bounds.get(below)?, *self.cumulative.get(below)?),
-            None => (0.0, 0),
-        };
-        let part =
-            if high_bound > low_bound { ((value - low_bound) / (high_bound - low_bound)).clamp(0.0, 1.0) } else { 1.0 };
-        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-        let at_most = low as f64 + part * (high.saturating_sub(low)) as f64;
-        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-        Some((self.count as f64 - at_most).max(0.0))
-    }
-
     /// The `q`-quantile (0 < q < 1) by straight lines within buckets, as Prometheus does, with the width of its bucket, which
     /// bounds the error. None when empty or when it lies above the last bound.
     pub fn quantile(&self, q: f64) -> Option<(f64, f64)> {
@@ -109,14 +91,6 @@ mod tests {
         assert_eq!(h.quantile(0.9), Some((30.0, 10.0)));
         assert_eq!(histogram(&[0, 1], 100).quantile(0.5), None, "above the last bound nothing is known");
         assert_eq!(Histogram::default().quantile(0.5), None);
-    }
-
-    #[test]
-    fn what_is_above_a_value_is_interpolated() {
-        let h = histogram(&[10, 20, 90, 100], 100);
-        assert_eq!(h.above(20.0), Some(80.0));
-        assert_eq!(h.above(25.0), Some(45.0));
-        assert_eq!(h.above(41.0), None);
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::plan::StepKind;
 use crate::state::{Baseline, Hold, HoldCause, Outcome, Phase, StepResult, VerdictKind};
 use crate::text::percent;
 
+/// How long a step may go without any measurement before `onError` is asked, ms.
+const BLIND_MS: u64 = 600_000;
+
 impl Turn<'_> {
     /// Changes the phase and says why.
     pub(super) fn phase(&mut self, phase: Phase, because: impl Into<String>) {
@@ -130,8 +133,9 @@ impl Turn<'_> {
             reason = "milliseconds"
         )]
         let patience = duration + (duration as f64 * self.plan.judging.patience) as u64;
-        // Without measurements the measured time stands still: then the time without them decides.
-        if measured.max(self.state.blind_ms) < patience {
+        // Without measurements nothing gets better by waiting: then a short time without them decides.
+        let blind_too_long = self.state.blind_ms >= patience.min(BLIND_MS.max(3 * self.plan.judging.interval_ms));
+        if measured < patience && !blind_too_long {
             return;
         }
         let sentence = look.map_or_else(|| "nothing was measured".to_owned(), |l| l.1);
