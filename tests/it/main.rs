@@ -22,6 +22,7 @@ mod promises;
 mod protocols;
 mod push;
 mod reload;
+mod rollout;
 mod series;
 mod signing;
 mod split;
