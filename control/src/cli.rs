@@ -114,6 +114,13 @@ pub(crate) enum Verb {
     /// Show who did what to a rollout, when, why, and what had been measured.
     #[command(after_help = "Examples:\n  headgate history shop-v2\n  headgate history shop-v2 --run 3 --json")]
     History(rollouts::History),
+    /// Rehearse the way back on the live proxies, and forth again: how long it takes, and whether the old version answers.
+    #[command(
+        after_help = "Examples:\n  headgate drill rollout.yaml\n  headgate drill shop-v2 --check https://shop.example/health --within 10s\n\nRefused while the rollout is judged. A rollout may require a passed drill (`drill.requiredWithin`)."
+    )]
+    Drill(rollouts::Drill),
+    /// Measure the stable version, to compare later rollouts with.
+    Baseline(rollouts::Baseline),
     /// Tell which variant a request gets, and every rule passed on the way.
     #[command(
         after_help = "Examples:\n  headgate explain -f shop.yaml -H 'x-user-id: 7'\n  headgate explain -f shop.yaml --host shop.example --path '/v1/cart?beta=1' --cookie sid=abc\n  headgate explain -f shop.yaml --claim payload.sub=alice --address 203.0.113.9"

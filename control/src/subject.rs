@@ -30,9 +30,9 @@ pub(crate) struct Named {
     pub(crate) route: String,
     /// The old version's variant.
     pub(crate) stable: String,
-    /// The new version's variant.
-    pub(crate) canary: String,
     pub(crate) target_file: PathBuf,
+    /// Its file.
+    pub(crate) file: PathBuf,
     /// The state folder. It is opened only when it is needed: a way back waits for no store.
     folder: PathBuf,
 }
@@ -85,8 +85,8 @@ impl Named {
             name,
             route: text(spec, "/spec/route").ok_or_else(|| needs("spec.route"))?,
             stable: text(spec, "/spec/variants/stable").unwrap_or_else(|| "stable".to_owned()),
-            canary: text(spec, "/spec/variants/canary").unwrap_or_else(|| "canary".to_owned()),
             target_file: path.parent().unwrap_or_else(|| Path::new("")).join(target),
+            file: path.to_owned(),
             folder: folder.to_owned(),
         })
     }
@@ -114,8 +114,8 @@ impl Named {
             name: row.name.clone(),
             route: row.route.clone(),
             stable: text(&spec, "/spec/variants/stable").unwrap_or_else(|| "stable".to_owned()),
-            canary: text(&spec, "/spec/variants/canary").unwrap_or_else(|| "canary".to_owned()),
             target_file: PathBuf::from(&row.target_file),
+            file: PathBuf::from(&row.file),
             folder: folder.to_owned(),
         })
     }
@@ -142,6 +142,14 @@ impl Named {
                 format!("{} knows no rollouts: is it the right --state folder?", self.folder.display()),
             )
         })
+    }
+
+    /// The store; made when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made or read; the reason in words.
+    pub(crate) fn make_store(&self) -> Result<Store, Failure> {
+        Store::open(&self.folder)
     }
 
     /// Its newest run.

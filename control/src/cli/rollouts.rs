@@ -1,8 +1,9 @@
 //! Arguments of the verbs that run rollouts and speak with running ones.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::Watch;
 use crate::store;
@@ -104,6 +105,55 @@ pub(crate) struct History {
     /// One run alone. Default: all.
     #[arg(long)]
     pub(crate) run: Option<i64>,
+    #[command(flatten)]
+    pub(crate) state: StateFolder,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drill {
+    /// The rollout whose route is rehearsed: its name, or its file.
+    #[arg(value_name = "ROLLOUT")]
+    pub(crate) rollout: String,
+    /// An address, through the proxies, that the old version must answer meanwhile. Default: its answers in the proxies' counters.
+    #[arg(long, value_name = "URL")]
+    pub(crate) check: Option<String>,
+    /// How long the way back may take, and the way forth.
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    pub(crate) within: Duration,
+    #[command(flatten)]
+    pub(crate) who: Who,
+    #[command(flatten)]
+    pub(crate) state: StateFolder,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Baseline {
+    #[command(subcommand)]
+    pub(crate) what: BaselineVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BaselineVerb {
+    /// Measure the stable version for a time, and keep that to compare later rollouts with.
+    #[command(
+        after_help = "Examples:\n  headgate baseline record rollout.yaml\n  headgate baseline record rollout.yaml --for 2h --name evening"
+    )]
+    Record(Record),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// The rollout whose stable version is measured: its name, or its file.
+    #[arg(value_name = "ROLLOUT")]
+    pub(crate) rollout: String,
+    /// For how long.
+    #[arg(long = "for", value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub(crate) duration: Duration,
+    /// What it is called (`analysis.baselineName`). Default: that name, else the route's.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: Who,
     #[command(flatten)]
     pub(crate) state: StateFolder,
 }

@@ -11,7 +11,7 @@ mod failsafe;
 pub(crate) mod publish;
 mod runner;
 pub(crate) mod shares;
-mod watch;
+pub(crate) mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ const ASKERS: usize = 32;
 /// Threads that ask providers, webhooks and the new side.
 const PROVIDERS: usize = 8;
 /// How long a proxy may take for its statistics.
-const QUESTION: Duration = Duration::from_secs(2);
+pub(crate) const QUESTION: Duration = Duration::from_secs(2);
 
 /// What `headgate run` was asked for.
 #[derive(Debug, Clone)]
@@ -120,7 +120,7 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
         let refused = |e: String| Failure::new(Exit::Usage, e);
         let asker = Asker::new(Arc::clone(&plan), Arc::clone(&store), providers.clone()).map_err(refused)?;
         let watch = Watch::new(Arc::clone(&one.target), &plan, proxies.clone(), Arc::clone(&bounds), QUESTION);
-        let notifier = notifier(&plan, &row, &store)?;
+        let notifier = notifier(&plan, row.run, &store)?;
         console.note(&plan.name, "process", &began(&row, &state, &store, owner.fence()));
         runners.push(Runner {
             plan,
@@ -291,7 +291,11 @@ fn began(row: &Row, state: &State, store: &Store, fence: u64) -> String {
     text
 }
 
-fn notifier(plan: &Plan, row: &Row, store: &Arc<Store>) -> Result<Notifier, Failure> {
+/// Those who are told of a rollout.
+///
+/// # Errors
+/// When one of them cannot be set up.
+pub(crate) fn notifier(plan: &Plan, run: i64, store: &Arc<Store>) -> Result<Notifier, Failure> {
     let mut hearers = Vec::new();
     for (at, notification) in plan.notifications.iter().enumerate() {
         let web = Web::new(webhook_manner(&notification.webhook))
@@ -309,7 +313,7 @@ fn notifier(plan: &Plan, row: &Row, store: &Arc<Store>) -> Result<Notifier, Fail
             web,
         });
     }
-    let (store, run) = (Arc::clone(store), row.run);
+    let store = Arc::clone(store);
     let undelivered: Undelivered = Arc::new(move |who, event, why| {
         let data = json!({"receiver": who, "event": event.kind, "text": event.text});
         let reason = format!("{who} was not told of {}: {why}", event.kind);

@@ -20,7 +20,7 @@ pub(crate) fn apply(in_force: &Value, plan: &Plan, shares: &Weights) -> Result<V
     let found = routes.into_iter().flatten().find(|r| merge::name(r) == plan.route);
     let route = found.and_then(Value::as_object_mut).ok_or_else(|| merge::no_route(&plan.route, &names))?;
     if shares.only_canary {
-        keep_only(route, &plan.canary)?;
+        keep_only(route, &plan.canary, plan.verify_failsafe)?;
     } else {
         divide(route, plan, shares)?;
     }
@@ -79,7 +79,7 @@ fn divide(route: &mut Map<String, Value>, plan: &Plan, shares: &Weights) -> Resu
 }
 
 /// Leaves one variant; rules that name another one have lost their meaning and go with it.
-fn keep_only(route: &mut Map<String, Value>, canary: &str) -> Result<(), String> {
+fn keep_only(route: &mut Map<String, Value>, canary: &str, failsafe_seen: bool) -> Result<(), String> {
     let variants = route.get("variants").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut kept = variants
         .into_iter()
@@ -91,6 +91,13 @@ fn keep_only(route: &mut Map<String, Value>, canary: &str) -> Result<(), String>
     route.insert("variants".to_owned(), json!([kept]));
     route.insert("stable".to_owned(), json!(canary));
     route.remove("mirror");
+    if let Some(output) = route.get_mut("output").and_then(Value::as_object_mut)
+        && output.remove("defaultRoute").is_some()
+        && failsafe_seen
+    {
+        // Envoy's default route was seen to reach the new version; not seen, every decision is told.
+        output.insert("defaultRoute".to_owned(), json!(canary));
+    }
     let names = |rule: &Value| rule.get("variant").and_then(Value::as_str) == Some(canary);
     for (field, keeps) in [("overrides", true), ("include", true), ("exclude", false)] {
         if let Some(rules) = route.get_mut(field).and_then(Value::as_array_mut) {

@@ -15,7 +15,9 @@ pub(super) fn run(args: &History) -> Result<Answer, Failure> {
     let rows: Vec<Vec<String>> = lines
         .iter()
         .map(|l| {
-            let why = l.data.get("reason").and_then(serde_json::Value::as_str).filter(|w| !w.is_empty());
+            let why = l.data.get("reason").and_then(serde_json::Value::as_str);
+            // Where the text does not say it already.
+            let why = why.filter(|w| !w.is_empty() && !l.reason.contains(w));
             let text = why.map_or_else(|| l.reason.clone(), |why| format!("{} ({why})", l.reason));
             vec![clock::shown(l.at), l.run.to_string(), l.actor.clone(), l.action.clone(), text]
         })

@@ -1,6 +1,8 @@
 //! What each verb does, one file each: reads files and proxies, asks the pure parts, and answers.
 
+mod baseline;
 mod command;
+mod drill;
 mod explain;
 mod history;
 mod init;
@@ -40,6 +42,8 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Rollback(args) => command::run(&args, "rollback"),
         Verb::Retry(args) => command::run(&args, "retry"),
         Verb::History(args) => history::run(&args),
+        Verb::Drill(args) => drill::run(&args),
+        Verb::Baseline(args) => baseline::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Token(args) => token::run(&args),
         Verb::Init(args) => init::run(&args),

@@ -1,0 +1,75 @@
+//! `headgate baseline record`: what the stable version looks like, for rollouts to be compared with.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use headgate_rollout::measure::{Readings, Window};
+use headgate_rollout::state::Baseline as Kept;
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::cli::rollouts::{Baseline, BaselineVerb, Record};
+use crate::clock;
+use crate::exit::Failure;
+use crate::pool::Pool;
+use crate::providers::envoy::Bounds;
+use crate::rollout_file;
+use crate::run::QUESTION;
+use crate::run::watch::Watch;
+use crate::store;
+use crate::subject::Named;
+
+pub(super) fn run(args: &Baseline) -> Result<Answer, Failure> {
+    let BaselineVerb::Record(args) = &args.what;
+    record(args)
+}
+
+fn record(args: &Record) -> Result<Answer, Failure> {
+    let rollout = Named::of(&args.rollout, &args.state.folder())?;
+    let plan = rollout_file::read(&rollout.file)?.plan;
+    let target = Arc::new(rollout.target()?);
+    // Before the hours, so that nothing is measured in vain.
+    let store = rollout.make_store()?;
+    let name =
+        args.name.clone().or_else(|| plan.judging.recorded_baseline.clone()).unwrap_or_else(|| plan.route.clone());
+    let interval = Duration::from_millis(plan.judging.interval_ms).min(args.duration);
+    let mut watch = Watch::new(
+        Arc::clone(&target),
+        &plan,
+        Pool::new(target.proxies.len().min(32)),
+        Arc::new(Bounds::default()),
+        QUESTION,
+    );
+    let mut readings = Readings::default();
+    let now = || u64::try_from(clock::now()).unwrap_or(0);
+    let mut window = Window::new(now());
+    let (end, mut last) = (Instant::now() + args.duration, Instant::now());
+    loop {
+        let seen = watch.look(None, QUESTION);
+        let new = seen.iter().filter_map(|r| Some((r.proxy.as_str(), r.snapshot.as_ref().ok()?)));
+        let increment = readings.take_in(new);
+        let took = u64::try_from(last.elapsed().as_millis()).unwrap_or(0);
+        last = Instant::now();
+        window.add(now(), took, &increment);
+        let rest = end.saturating_duration_since(Instant::now());
+        if rest.is_zero() {
+            break;
+        }
+        std::thread::sleep(rest.min(interval));
+    }
+    let seen = window.totals.finished(&plan.stable);
+    if seen < plan.judging.min_requests {
+        return Err(Failure::failed(format!(
+            "only {seen} finished requests of `{}` were seen in {}, a baseline needs {}: nothing was recorded",
+            plan.stable,
+            humantime::format_duration(args.duration),
+            plan.judging.min_requests
+        )));
+    }
+    let baseline = Kept::of(name.clone(), &plan.stable, window.since_ms, window.until_ms, &window.totals);
+    let data = serde_json::to_value(&baseline).map_err(|e| Failure::failed(e.to_string()))?;
+    store.keep_baseline(&name, &store::Baseline { at: clock::now(), actor: args.who.name(), data })?;
+    let text = format!("baseline `{name}`: {seen} requests of `{}` on {} proxies", plan.stable, target.proxies.len());
+    let json = json!({"baseline": name, "variant": plan.stable, "requests": seen, "since": window.since_ms, "until": window.until_ms});
+    Ok(Answer::done(json, text))
+}
