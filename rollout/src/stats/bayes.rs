@@ -8,7 +8,7 @@ use statrs::function::beta::{beta_reg, ln_beta};
 
 use super::evalue::crossing;
 use super::normal;
-use super::reason::{Reason, amount, probability};
+use super::reason::{Reason, amount, counted, probability};
 
 /// A posterior for a rate: a Beta distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,8 +33,8 @@ pub struct Choice {
 impl Rate {
     /// `events` of `units` after a Beta(`prior`, `prior`) prior: 1 is uniform, 0.5 Jeffreys'. At least 0.5.
     pub fn new(events: f64, units: f64, prior: f64) -> Result<Rate, Reason> {
-        amount("a number of events", events)?;
-        amount("a number of units", units)?;
+        counted("a number of events", events)?;
+        counted("a number of units", units)?;
         if events > units {
             return Err(Reason::EventsAboveUnits { events, units });
         }

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::reason::{Reason, amount};
+use super::reason::{Reason, counted};
 
 /// How many replicate buckets of users the filter counts.
 pub const REPLICATES: usize = 32;
@@ -83,9 +83,9 @@ impl Arm {
     /// Refuses what cannot have been counted. `rate`: each unit has one event at most.
     pub(super) fn check(&self, rate: bool) -> Result<(), Reason> {
         for cell in &self.cells {
-            amount("a number of units", cell.units)?;
+            counted("a number of units", cell.units)?;
             if rate {
-                amount("a number of events", cell.total)?;
+                counted("a number of events", cell.total)?;
                 if cell.total > cell.units {
                     return Err(Reason::EventsAboveUnits { events: cell.total, units: cell.units });
                 }

@@ -10,7 +10,7 @@ use super::contrast::{Clock, Score};
 use super::counts::{self, Group};
 use super::evalue::{crossing, ln_average};
 use super::normal;
-use super::reason::{Reason, amount, probability};
+use super::reason::{Reason, amount, counted, probability};
 
 /// The traffic that a step will have seen at its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,10 +96,10 @@ fn check(traffic: &Traffic, alpha: f64, power: f64) -> Result<(), Reason> {
     probability("alpha", alpha)?;
     probability("the power", power)?;
     amount("the baseline", traffic.baseline)?;
-    if amount("a number of units", traffic.canary_units)? == 0.0 {
+    if counted("a number of units", traffic.canary_units)? == 0.0 {
         return Err(Reason::NoData("canary"));
     }
-    if amount("a number of units", traffic.baseline_units)? == 0.0 {
+    if counted("a number of units", traffic.baseline_units)? == 0.0 {
         return Err(Reason::NoData("baseline"));
     }
     if traffic.effect.is_finite() && traffic.effect >= 1.0 {

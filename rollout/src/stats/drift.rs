@@ -6,7 +6,7 @@
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::histogram::Histogram;
-use super::reason::{Reason, amount};
+use super::reason::{Reason, amount, counted};
 
 /// How far two distributions are apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,7 +89,7 @@ fn totals(reference: &[f64], now: &[f64]) -> Result<(f64, f64), Reason> {
         return Err(Reason::LengthsDiffer { left: reference.len(), right: now.len() });
     }
     for count in reference.iter().chain(now) {
-        amount("a count", *count)?;
+        counted("a count", *count)?;
     }
     let (n, m): (f64, f64) = (reference.iter().sum(), now.iter().sum());
     if n <= 0.0 {

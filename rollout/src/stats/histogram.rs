@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::reason::{Reason, amount, probability};
+use super::reason::{Reason, counted, probability};
 
 /// Counts of values by bin: bin `i` holds values above `edges[i-1]` and up to `edges[i]`; one more holds those above the last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl Histogram {
             });
         }
         for count in &counts {
-            amount("a bin's count", *count)?;
+            counted("a bin's count", *count)?;
         }
         Ok(Histogram { edges, counts })
     }

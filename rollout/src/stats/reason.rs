@@ -112,3 +112,14 @@ pub(super) fn amount(what: &'static str, value: f64) -> Result<f64, Reason> {
         v => Ok(v),
     }
 }
+
+/// `value` if it can be a count of something, whole or divided by a design effect: 0, or between 1e-9 and 2^53, where doubles
+/// are exact.
+pub(super) fn counted(what: &'static str, value: f64) -> Result<f64, Reason> {
+    let value = amount(what, value)?;
+    if value == 0.0 || (1e-9..=9_007_199_254_740_992.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(Reason::OutOfRange { what, value, allowed: "0, or between 1e-9 and 2^53" })
+    }
+}

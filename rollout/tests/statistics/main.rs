@@ -6,5 +6,6 @@
 mod traffic;
 
 mod compare_simulated;
+mod degenerate;
 mod published;
 mod sequential_simulated;

@@ -3,7 +3,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::super::normal;
-use super::super::reason::{Reason, amount, probability};
+use super::super::reason::{Reason, amount, counted, probability};
 use super::{Alternative, Look, Test};
 
 /// Count, mean and variance of independent values.
@@ -20,7 +20,7 @@ pub struct Moments {
 impl Moments {
     /// From a count, a mean and a variance. `n >= 2`.
     pub fn new(n: f64, mean: f64, variance: f64) -> Result<Moments, Reason> {
-        if amount("a number of values", n)? < 2.0 {
+        if counted("a number of values", n)? < 2.0 {
             return Err(Reason::TooFew { what: "values", have: n, need: 2.0 });
         }
         if !mean.is_finite() {
@@ -33,7 +33,7 @@ impl Moments {
     /// From statistics that add up: count, sum and sum of squares. For values far from 0 subtract a constant first: digits
     /// are lost when the variance is below 1e-12 of the squared mean.
     pub fn from_sums(n: f64, sum: f64, squares: f64) -> Result<Moments, Reason> {
-        if amount("a number of values", n)? < 2.0 {
+        if counted("a number of values", n)? < 2.0 {
             return Err(Reason::TooFew { what: "values", have: n, need: 2.0 });
         }
         let mean = sum / n;

@@ -1,6 +1,6 @@
 //! Two proportions by the z test.
 
-use super::super::reason::{Reason, amount};
+use super::super::reason::{Reason, counted};
 use super::{Alternative, Look, Test};
 
 /// Events among units, each of which has one at most.
@@ -15,8 +15,8 @@ pub struct Proportion {
 impl Proportion {
     /// `events` of `units`: whole or fractional (divided by a design effect), not negative, `events <= units`, `units > 0`.
     pub fn new(events: f64, units: f64) -> Result<Proportion, Reason> {
-        amount("a number of events", events)?;
-        if amount("a number of units", units)? == 0.0 {
+        counted("a number of events", events)?;
+        if counted("a number of units", units)? == 0.0 {
             return Err(Reason::NoData("proportion"));
         }
         if events > units {

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::super::reason::{Reason, amount};
+use super::super::reason::{Reason, amount, counted};
 use super::{Look, Test};
 
 /// Independence of rows and columns. Statistic: chi-square. `yates`: the continuity correction, for 2 x 2 tables alone.
@@ -21,7 +21,7 @@ pub fn independence(rows: &[&[f64]], yates: bool, look: Look) -> Result<Test, Re
             return Err(Reason::LengthsDiffer { left: width, right: row.len() });
         }
         for (sum, count) in columns.iter_mut().zip(*row) {
-            *sum += amount("a count", *count)?;
+            *sum += counted("a count", *count)?;
         }
     }
     let total: f64 = columns.iter().sum();
@@ -54,7 +54,7 @@ pub fn agreement(counts: &[f64], shares: &[f64], look: Look) -> Result<Test, Rea
     }
     let (mut total, mut weight) = (0.0, 0.0);
     for (count, share) in counts.iter().zip(shares) {
-        total += amount("a count", *count)?;
+        total += counted("a count", *count)?;
         if amount("a share", *share)? == 0.0 {
             return Err(Reason::OutOfRange { what: "a share", value: *share, allowed: "above 0" });
         }

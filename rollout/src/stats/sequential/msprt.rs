@@ -24,8 +24,9 @@ pub fn best_variance(alpha: f64, deviation: f64, horizon: f64) -> Result<f64, Re
     let below = normal::cdf(-b);
     let denominator = normal::pdf(b) / b - below;
     // Mills' ratio: positive, but lost in rounding for large b, where the horizon is too short to mix at all.
-    if denominator > 0.0 && below > 0.0 {
-        Ok(deviation * deviation * below / denominator)
+    let found = deviation * deviation * below / denominator;
+    if denominator > 0.0 && found > 0.0 && found.is_finite() {
+        Ok(found)
     } else {
         Err(Reason::OutOfRange {
             what: "the horizon",

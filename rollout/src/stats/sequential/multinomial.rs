@@ -7,7 +7,7 @@
 use statrs::function::gamma::ln_gamma;
 
 use super::super::evalue::p_value;
-use super::super::reason::{Reason, amount};
+use super::super::reason::{Reason, amount, counted};
 
 /// ln of the Bayes factor of a Dirichlet mixture against `shares` (relative weights above 0).
 ///
@@ -23,7 +23,7 @@ pub fn ln_bayes_factor(counts: &[f64], prior: &[f64], shares: &[f64]) -> Result<
     let weight: f64 = shares.iter().sum();
     let (mut log, mut total, mut strength) = (0.0, 0.0, 0.0);
     for ((count, prior), share) in counts.iter().zip(prior).zip(shares) {
-        amount("a count", *count)?;
+        counted("a count", *count)?;
         for (what, value) in [("a share", *share), ("a prior concentration", *prior)] {
             if amount(what, value)? == 0.0 {
                 return Err(Reason::OutOfRange { what, value, allowed: "above 0" });
@@ -46,8 +46,8 @@ pub fn p(counts: &[f64], shares: &[f64]) -> Result<f64, Reason> {
 ///
 /// Their section 4; the mixture is Robbins and Siegmund's (1974). `(s/r)^s Gamma(s+k) / Gamma(s) / (s/r + n)^(s+k) / r^k * exp(n r)`.
 pub fn ln_poisson(events: f64, exposure: f64, rate: f64, shape: f64) -> Result<f64, Reason> {
-    amount("a number of events", events)?;
-    amount("the exposure", exposure)?;
+    counted("a number of events", events)?;
+    counted("the exposure", exposure)?;
     for (what, value) in [("the rate", rate), ("the shape", shape)] {
         if amount(what, value)? == 0.0 {
             return Err(Reason::OutOfRange { what, value, allowed: "above 0" });
