@@ -1,6 +1,7 @@
 //! The command line: verbs, arguments and help. What they do is in `verbs`.
 
 pub(crate) mod rollouts;
+pub(crate) mod stats;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -131,6 +132,11 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  HEADGATE_KEY_K1=… headgate token -f shop.yaml --variant canary --route shop --ttl 1h\n  headgate token --audience shop --key-id k1 --key-env HEADGATE_KEY_K1 --variant canary\n\nThe key is read from the environment and never shown."
     )]
     Token(Token),
+    /// Statistics on your own numbers: sample size, tests, sample ratio, segments.
+    #[command(
+        after_help = "Examples:\n  headgate stats sample-size --baseline 5% --to 6%\n  headgate stats sequential 12/4000 31/4000 --ratio 2 --floor 0.5%\n  headgate stats srm 600 400 --weights 50,50\n\nWhich test when: docs/statistics.md."
+    )]
+    Stats(stats::Stats),
     /// Write a commented rollout file to start from.
     #[command(after_help = STRATEGIES)]
     Init(Init),

@@ -265,8 +265,20 @@ fn schemas_and_completions_are_printed_and_every_verb_has_help_with_an_example()
     for shell in ["bash", "zsh", "fish"] {
         assert!(headgate(&["completion", shell]).out.contains("headgate"));
     }
-    let verbs =
-        ["validate", "render", "push", "set", "kill", "revive", "status", "explain", "token", "schema", "completion"];
+    let verbs = [
+        "validate",
+        "render",
+        "push",
+        "set",
+        "kill",
+        "revive",
+        "status",
+        "explain",
+        "token",
+        "stats",
+        "schema",
+        "completion",
+    ];
     let docs = std::fs::read_to_string(repository("docs/cli.md")).unwrap();
     for verb in verbs {
         let help = headgate(&[verb, "--help"]);

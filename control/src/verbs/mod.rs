@@ -14,6 +14,7 @@ mod run;
 mod set;
 mod simulate;
 mod standing;
+mod stats;
 mod status;
 mod token;
 mod validate;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Token(args) => token::run(&args),
+        Verb::Stats(args) => stats::run(&args),
         Verb::Init(args) => init::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Report(args) => report::run(&args),

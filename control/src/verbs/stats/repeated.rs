@@ -1,0 +1,142 @@
+//! What may be looked at as often as one likes: sample ratios, and rates against a limit.
+
+use headgate_rollout::stats::compare::{self, Ask, Finding, Limit};
+use headgate_rollout::stats::counts::Clustering;
+use headgate_rollout::stats::evalue::p_value;
+use headgate_rollout::stats::fixed::proportions::Proportion;
+use headgate_rollout::stats::{Arm, Method, Stratum, Worse, srm as ratios};
+use serde_json::json;
+
+use super::{confidence, input, number, percent, points, refused};
+use crate::answer::{Answer, table};
+use crate::cli::stats::{self, Ratio, Repeated};
+use crate::exit::{Exit, Failure};
+
+pub(super) fn srm(args: &Ratio) -> Result<Answer, Failure> {
+    let (names, counts, log_e, what) = if let Some(file) = &args.input {
+        let rows = input::rows(file)?;
+        let names = input::variants(&rows, None)?;
+        let arms = names.iter().map(|name| input::arm(&rows, name, None, None)).collect::<Result<Vec<Arm>, _>>()?;
+        let counts: Vec<f64> = arms.iter().map(Arm::units).collect();
+        (names, counts, ratios::buckets(&arms, &args.weights), "requests, judged by buckets of users")
+    } else {
+        let names = (1..=args.counts.len()).map(|i| format!("variant {i}")).collect();
+        (names, args.counts.clone(), ratios::keys(&args.counts, &args.weights), "distinct users")
+    };
+    let log_e = log_e.map_err(refused)?;
+    let p = p_value(log_e);
+    let mismatch = p <= args.alpha;
+    let (all, weight): (f64, f64) = (counts.iter().sum(), args.weights.iter().sum());
+    let rows: Vec<Vec<String>> = names
+        .iter()
+        .zip(&counts)
+        .zip(&args.weights)
+        .map(|((name, count), share)| vec![name.clone(), number(*count), percent(count / all), percent(share / weight)])
+        .collect();
+    let sentence = if mismatch {
+        format!(
+            "Sample ratio mismatch (p = {}, valid at every look): the versions did not get the users that their weights say. \
+             Believe no comparison of them until the cause is found.",
+            number(p)
+        )
+    } else {
+        format!(
+            "No sample ratio mismatch is shown (p = {}, valid at every look; alarm at {}).",
+            number(p),
+            percent(args.alpha)
+        )
+    };
+    let json = json!({"variants": names, "counts": counts, "weights": args.weights, "of": what, "logE": log_e, "p": p,
+        "mismatch": mismatch, "alpha": args.alpha, "sentence": sentence});
+    Ok(Answer::done(json, format!("{}\n{sentence}", table(&["variant", what, "share", "by weight"], &rows))))
+}
+
+/// Strata of a file, or one of two counts of independent users.
+fn strata(args: &Repeated) -> Result<([String; 2], Vec<Stratum>, Clustering), Failure> {
+    if let Some(file) = &args.input {
+        let rows = input::rows(file)?;
+        let names = input::two(&rows, args.baseline.as_deref())?;
+        let [a, b] = &names;
+        let mut segments: Vec<&str> = rows.iter().map(|row| row.text("segment").unwrap_or("default")).collect();
+        segments.sort_unstable();
+        segments.dedup();
+        let stratum = |segment: &&str| {
+            Ok(Stratum {
+                name: (*segment).to_owned(),
+                canary: input::arm(&rows, b, Some(segment), Some("events"))?,
+                baseline: input::arm(&rows, a, Some(segment), Some("events"))?,
+                share: args.share,
+            })
+        };
+        let strata = segments.iter().map(stratum).collect::<Result<Vec<_>, Failure>>()?;
+        return Ok((names, strata, Clustering::Buckets));
+    }
+    let [a, b] = args.counts.as_slice() else {
+        return Err(Failure::new(Exit::Usage, "two counts are compared: EVENTS/UNITS twice"));
+    };
+    let arm = |of: Proportion| {
+        let mut arm = Arm::default();
+        arm.add(0, of.units, of.events);
+        arm
+    };
+    let stratum = Stratum {
+        canary: arm(input::ratio(b)?),
+        baseline: arm(input::ratio(a)?),
+        share: args.share,
+        ..Stratum::default()
+    };
+    Ok((["A".to_owned(), "B".to_owned()], vec![stratum], Clustering::Independent))
+}
+
+pub(super) fn sequential(args: &Repeated) -> Result<Answer, Failure> {
+    let ([of_a, of_b], strata, clustering) = strata(args)?;
+    let worse = if args.worse == stats::Worse::Higher { Worse::Higher } else { Worse::Lower };
+    let ask = Ask { alpha: args.alpha, worse, clustering };
+    let limit = Limit { ratio: args.ratio, floor: args.floor };
+    let found = compare::rate(&strata, &limit, &ask).map_err(refused)?;
+    let Finding { canary, baseline, allowed, low, high, .. } = found;
+    let baseline = baseline.unwrap_or_default();
+    let sure = confidence(args.alpha);
+    let range = match (low, high) {
+        (Some(low), Some(high)) => format!(
+            "The difference is at least {} and at most {}, each with {sure} confidence at every look.",
+            points(low),
+            points(high)
+        ),
+        (Some(low), None) => {
+            format!("The difference is at least {}, with {sure} confidence at every look.", points(low))
+        }
+        (None, Some(high)) => {
+            format!("The difference is at most {}, with {sure} confidence at every look.", points(high))
+        }
+        (None, None) => "The difference has no bound yet.".to_owned(),
+    };
+    let verdict = match (found.exceeded, worse) {
+        (true, Worse::Higher) => "It is higher than allowed",
+        (true, Worse::Lower) => "It is lower than allowed",
+        (false, _) => "That it is beyond what is allowed is not shown",
+    };
+    let sentence = format!(
+        "{of_b} has {} where {of_a} has {} and {} is allowed. {verdict} (p = {}, valid at every look). \
+         {range}",
+        percent(canary),
+        percent(baseline),
+        percent(allowed),
+        number(found.p)
+    );
+    let method = match found.method {
+        Method::Exact => "exact",
+        Method::Buckets => "between buckets",
+        Method::Both => "exact and between buckets",
+    };
+    let rows = [
+        vec![of_a.clone(), number(found.baseline_units), percent(baseline)],
+        vec![of_b.clone(), number(found.units), percent(canary)],
+    ];
+    let json = json!({"a": {"name": of_a, "rate": baseline, "units": found.baseline_units}, "b": {"name": of_b, "rate": canary, "units": found.units},
+        "allowed": allowed, "exceeded": found.exceeded, "logE": found.log_e, "p": found.p, "low": low, "high": high,
+        "ratioBound": found.ratio_bound, "events": found.events, "method": method,
+        "df": found.df.is_finite().then_some(found.df), "buckets": found.buckets.as_ref().map(ToString::to_string),
+        "alpha": args.alpha, "sentence": sentence});
+    Ok(Answer::done(json, format!("{}\n{sentence}", table(&["variant", "units", "rate"], &rows))))
+}

@@ -1,0 +1,132 @@
+//! `headgate stats` as people and scripts use it: every kind, from arguments, CSV and JSON, and what is refused.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// Runs `headgate stats … --json` on what comes from standard input: exit code and answer.
+fn stats(arguments: &[&str], input: &str) -> (i32, Value) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_headgate"))
+        .arg("stats")
+        .args(arguments)
+        .arg("--json")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // What is refused by its arguments alone is not read.
+    let _closed = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+}
+
+#[track_caller]
+fn close(found: &Value, expected: f64) {
+    let found = found.as_f64().unwrap();
+    assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found} instead of {expected}");
+}
+
+#[test]
+fn sizes_and_power() {
+    let (code, found) =
+        stats(&["sample-size", "--difference", "1", "--deviation", "1", "--power", "90%", "--per-day", "10"], "");
+    assert_eq!((code, found["perVersion"].as_f64()), (0, Some(23.0)), "22.02 rounded up");
+    close(&found["days"], 4.6);
+    let (_, found) = stats(&["power", "--units", "50", "--baseline", "50%", "--to", "75%"], "");
+    close(&found["power"], 0.7401659);
+    let (_, doubled) =
+        stats(&["power", "--units", "100", "--baseline", "50%", "--to", "75%", "--design-effect", "2"], "");
+    assert_eq!(found["power"], doubled["power"]);
+    assert_eq!(stats(&["sample-size", "--baseline", "5%"], "").0, 2);
+    assert_eq!(stats(&["sample-size", "--baseline", "5%", "--to", "5%"], "").0, 3);
+}
+
+#[test]
+fn tests_for_one_look() {
+    let (code, found) = stats(&["proportions", "90/980", "120/1000"], "");
+    assert_eq!(code, 0);
+    close(&found["p"], 0.04186598796);
+    assert!(found["sentence"].as_str().unwrap().contains("+2.816 points"), "{found}");
+    let csv = "variant,events,units\n# Friday\nnew, 100, 900\nold, 90, 980\nnew, 20, 100\n";
+    let (_, of_file) = stats(&["proportions", "--input", "-", "--baseline", "old"], csv);
+    assert_eq!(of_file["p"], found["p"]);
+    let json = r#"[{"variant": "a", "value": 19}, {"variant": "a", "value": 22}, {"variant": "a", "value": 16},
+        {"variant": "a", "value": 29}, {"variant": "a", "value": 24}, {"variant": "b", "value": 20},
+        {"variant": "b", "value": 11}, {"variant": "b", "value": 17}, {"variant": "b", "value": "12"}]"#;
+    close(&stats(&["ranks", "--input", "-"], json).1["p"], 1.0 / 9.0);
+    let (_, found) = stats(&["means", "--input", "-"], json);
+    close(&found["difference"], -7.0);
+}
+
+#[test]
+fn a_test_for_one_look_is_not_for_peeking() {
+    let (code, found) = stats(&["proportions", "90/980", "120/1000", "--interim"], "");
+    assert_eq!(code, 3);
+    let why = found["error"].as_str().unwrap();
+    assert!(why.contains("single look") && why.contains("headgate stats sequential"), "{why}");
+}
+
+#[test]
+fn what_may_be_looked_at_again_and_again() {
+    let (_, found) = stats(&["srm", "600", "400", "--weights", "50,50"], "");
+    close(&found["p"], 4.638541982e-08);
+    assert_eq!(found["mismatch"], true);
+    let (_, found) = stats(&["sequential", "5/1000", "80/1000", "--ratio", "2", "--floor", "0.5%"], "");
+    assert_eq!((found["exceeded"].as_bool(), found["method"].as_str()), (Some(true), Some("exact")), "{found}");
+    // 32 buckets of requests: one bucket of the new version has a heavy user with all its failures.
+    let mut rows = "variant,bucket,events,units\n".to_owned();
+    for bucket in 0..32 {
+        rows.push_str(&format!("old,{bucket},{},1000\n", 4 + bucket % 3));
+        rows.push_str(&format!("new,{bucket},{},1000\n", if bucket == 7 { 900 } else { 4 + bucket % 3 }));
+    }
+    let (_, found) = stats(&["sequential", "--input", "-"], &rows);
+    assert_eq!(
+        (found["exceeded"].as_bool(), found["method"].as_str()),
+        (Some(false), Some("exact and between buckets"))
+    );
+    assert_eq!(stats(&["srm", "--input", "-", "--weights", "1,1"], &rows).1["mismatch"], false);
+    let everywhere = rows.lines().map(|line| match line.strip_prefix("new,") {
+        Some(rest) => format!("new,{},60,1000\n", rest.split(',').next().unwrap()),
+        None => format!("{line}\n"),
+    });
+    let (_, found) = stats(&["sequential", "--input", "-"], &everywhere.collect::<String>());
+    assert_eq!(found["exceeded"], true, "{found}");
+}
+
+#[test]
+fn segments_that_turn_a_result_round() {
+    let csv =
+        "segment,variant,events,units\nfri,A,20000,990000\nfri,B,230,10000\nsat,A,5000,500000\nsat,B,6000,500000\n";
+    let (_, found) = stats(&["segments", "--input", "-"], csv);
+    close(&found["oddsRatio"], 1.197981541);
+    assert_eq!(found["reversed"], true);
+    assert!(found["sentence"].as_str().unwrap().contains("Believe the comparison within"));
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_its_place() {
+    for (arguments, input, why) in [
+        (vec!["proportions", "5/3", "1/2"], "", "5 events among 3 units"),
+        (vec!["proportions", "0/10", "0/10"], "", "zero variance"),
+        (vec!["proportions", "--input", "-"], "variant,events,units\na,1,2\nb,x,2\n", "line 3: `events` is `x`"),
+        (vec!["proportions", "--input", "-"], "variant,events,units\na,1,NaN\nb,1,2\n", "line 2: `units` is `NaN`"),
+        (vec!["proportions", "--input", "-"], "variant,events\na,1\nb,1\n", "no column `units`"),
+        (vec!["means", "--input", "-"], "variant,value\na,1\n", "two variants are compared"),
+        (vec!["means", "--input", "-"], "variant,value\na,1\nb,1\n", "too few values"),
+        (vec!["ranks", "--input", "-"], "[{", "no JSON list"),
+        (vec!["segments", "--input", "-"], "segment,variant,events,units\ns,a,1,2\nt,b,1,2\n", "one variant alone"),
+        (vec!["srm", "600", "400", "--weights", "50,50,50"], "", "belong in pairs"),
+        (vec!["srm", "600", "-1", "--weights", "50,50"], "", ""),
+    ] {
+        let (code, found) = stats(&arguments, input);
+        if why.is_empty() {
+            assert_eq!(code, 2, "{arguments:?}");
+            continue;
+        }
+        assert_eq!(code, 3, "{arguments:?}: {found}");
+        assert!(found["error"].as_str().unwrap().contains(why), "{found}");
+    }
+}
