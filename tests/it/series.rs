@@ -78,6 +78,28 @@ fn every_series_of_the_filters_source_is_documented_and_no_other() -> Result<()>
     Ok(())
 }
 
+#[test]
+fn every_series_that_the_other_documents_name_is_documented() -> Result<()> {
+    let documented = documented()?;
+    let mut named = 0;
+    for file in ["README.md", "docs/trust.md", "docs/benchmarks.md"] {
+        let text = std::fs::read_to_string(repository().join(file))?;
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '*'));
+        for word in words.filter(|word| word.starts_with("headgate_") && !word.ends_with(".wasm")) {
+            let known = match word.strip_suffix('*') {
+                Some(beginning) => documented.keys().any(|name| name.starts_with(beginning)),
+                None => documented.contains_key(base(word)),
+            };
+            // Cookies, and the controller's own, have names of the same kind.
+            let other = ["headgate_key", "headgate_token", "headgate_rollout"].iter().any(|own| word.starts_with(own));
+            assert!(known || other, "{file}: {word}");
+            named += usize::from(known);
+        }
+    }
+    assert!(named >= 15, "only {named} were seen");
+    Ok(())
+}
+
 /// These cannot all be brought about from outside: it is not known how to make Envoy refuse to set a header.
 #[test]
 fn every_kind_of_error_of_the_filters_source_is_documented_and_no_other() -> Result<()> {

@@ -229,7 +229,7 @@ impl Demo {
         show.check(&format!("users who moved, of {}", self.people.len()), moved.len(), seen);
         let others = moved.iter().filter(|(_, b)| b.variant != CANARY).count();
         show.check("of them, to any other version than the canary", 0, others);
-        show.holds("somebody moved", !moved.is_empty(), &format!("{} users", moved.len()));
+        show.holds("somebody was to move", !moved.is_empty(), &format!("{} users", moved.len()));
         Ok(())
     }
 
