@@ -60,7 +60,7 @@ fn all_problems_come_at_once() {
     let mut file = rollout(json!({
         "route": "no spaces", "variants": {"stable": "a", "canary": "a"},
         "strategy": {"canary": {"steps": [{"weight": "5"}, {"weight": "2%", "duration": "soon"}, {}]}},
-        "analysis": {"alpha": 2, "interval": "1ms", "criteria": [{"metric": "errorRate"}]},
+        "analysis": {"alpha": 2, "interval": "1ms", "criteria": [{"metric": "errorRate", "max": "soon"}]},
         "notifications": [{"webhook": {"url": "ftp://x"}}]
     }));
     file.kind = "Rollup".to_owned();
@@ -74,7 +74,7 @@ fn all_problems_come_at_once() {
         "spec.strategy.canary.steps[2]",
         "spec.analysis.alpha",
         "spec.analysis.interval",
-        "spec.analysis.criteria[0]",
+        "spec.analysis.criteria[0].max",
         "spec.notifications[0].webhook.url",
     ] {
         assert!(paths.iter().any(|p| p == expected), "{expected} is not among {paths:#?}");
@@ -152,7 +152,9 @@ fn a_cap_keeps_the_steps_below_it_and_asks_before_all_users_follow() {
 #[test]
 fn criteria_have_one_bound_in_their_own_unit() {
     let at = "spec.analysis.criteria[0]";
-    refused(with_criterion(json!({"metric": "errorRate"})), at, false);
+    let mut unbounded = with_criterion(json!({"metric": "success", "provider": "truth"}));
+    unbounded["providers"] = json!({"truth": {"outcomes": {"file": "x"}}});
+    refused(unbounded, at, false);
     refused(with_criterion(json!({"metric": "errorRate", "max": "2%", "versusBaseline": "2x"})), at, false);
     for (criterion, field) in [
         (json!({"metric": "errorRate", "max": "20ms"}), "max"),
@@ -244,4 +246,13 @@ fn a_plan_survives_json() {
     let text = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<headgate_rollout::Plan>(&text).unwrap(), plan);
     assert_eq!(plan.steps[1].weights.canary, 1, "0.01 %");
+}
+
+#[test]
+fn a_criterion_without_a_bound_gets_its_metrics_default() {
+    let mut spec = with_criterion(json!({"metric": "cpu", "provider": "prom"}));
+    spec["providers"] = json!({"prom": {"prometheus": {"address": "http://127.0.0.1:9090"}}});
+    assert_eq!(plan(spec).steps[0].criteria[0].bound, Bound::Ratio { factor: 1.5, floor: 0.0 });
+    let spec = with_criterion(json!({"metric": "headersP50", "floor": "5ms"}));
+    assert_eq!(plan(spec).steps[0].criteria[0].bound, Bound::Ratio { factor: 1.2, floor: 5_000.0 });
 }

@@ -350,3 +350,18 @@ fn effects_are_asked_for_until_they_are_done() {
     let later = world.pass(1_000);
     assert!(!later.effects.iter().any(|e| matches!(e.action, Action::Publish { fence: 1, .. })));
 }
+
+#[test]
+fn a_rollback_that_was_published_but_not_written_down_is_finished_after_the_crash() {
+    let mut world = steps();
+    world.run(1_000, 60, |s| s.step == 0 && s.judged.is_some() && s.window.is_some());
+    let before = world.state.clone();
+    world.canary.failing_per_mille = 1_000;
+    world.run(1_000, 5, |s| s.phase == Phase::RollingBack);
+    assert!(world.published.is_none(), "the urgent publish was acted on");
+    // The state was not: the program is killed, and begins with the older one.
+    world.state = before;
+    world.restart();
+    world.run(1_000, 5, |s| s.phase == Phase::RolledBack);
+    assert!(world.published.is_none());
+}

@@ -63,7 +63,9 @@ pub enum BaselineSource {
     Recorded,
 }
 
-/// One measurement and its bound: exactly one of `max`, `min`, `maxDrop`, `maxRise` and `versusBaseline`.
+/// One measurement and its bound: one of `max`, `min`, `maxDrop`, `maxRise` and `versusBaseline`. Without any the metric's default
+/// holds, against the baseline: 2x for rates, 1.2x for a median, 1.5x for other quantiles, CPU and memory; `success`, `value` and
+/// `custom` have none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -111,7 +111,11 @@ fn pairs(compared: &[&super::sides::Side<'_>], metric: Metric) -> Result<Vec<Pai
     compared
         .iter()
         .filter_map(|s| Some((pick(metric, &s.canary), pick(metric, s.baseline.as_deref()?))))
-        .map(|(canary, baseline)| Ok(Pair { canary: theirs(canary)?, baseline: theirs(baseline)? }))
+        .map(|(canary, baseline)| {
+            // One list of bounds for both: a kept baseline may differ in the last digits.
+            let edges = if baseline.same_bounds(canary) { &canary.bounds } else { &baseline.bounds };
+            Ok(Pair { canary: theirs(canary)?, baseline: with_edges(baseline, edges)? })
+        })
         .collect()
 }
 
@@ -133,8 +137,12 @@ fn pick(metric: Metric, counters: &Counters) -> &Histogram {
 
 /// A histogram in the statistics' form.
 fn theirs(histogram: &Histogram) -> Result<histogram::Histogram, crate::stats::Reason> {
+    with_edges(histogram, &histogram.bounds)
+}
+
+fn with_edges(histogram: &Histogram, edges: &[f64]) -> Result<histogram::Histogram, crate::stats::Reason> {
     let cumulative: Vec<f64> = histogram.cumulative.iter().chain([&histogram.count]).map(|c| f(*c)).collect();
-    histogram::Histogram::from_cumulative(histogram.bounds.to_vec(), &cumulative)
+    histogram::Histogram::from_cumulative(edges.to_vec(), &cumulative)
 }
 
 /// The quantile of a mix of histograms; none above the last bound.
@@ -147,7 +155,7 @@ fn mixed<'a>(parts: impl Iterator<Item = (f64, &'a Histogram)>, q: f64) -> Optio
     let mut cumulative: Vec<f64> = first.cumulative.iter().map(|c| first_weight * f(*c)).collect();
     let mut count = first_weight * f(first.count);
     for (weight, part) in parts {
-        if part.bounds != first.bounds {
+        if !part.same_bounds(first) {
             continue;
         }
         for (total, more) in cumulative.iter_mut().zip(&part.cumulative) {

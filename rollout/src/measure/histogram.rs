@@ -27,6 +27,13 @@ impl Histogram {
                 && self.cumulative.iter().zip(&before.cumulative).all(|(now, then)| now >= then))
     }
 
+    /// Whether the bounds are the same, but for what a way through JSON may do to their last digits.
+    pub(crate) fn same_bounds(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bounds, &other.bounds)
+            || (self.bounds.len() == other.bounds.len()
+                && self.bounds.iter().zip(other.bounds.iter()).all(|(a, b)| (a - b).abs() <= 1e-9 * a.abs()))
+    }
+
     /// Adds `now - before`; `before` is none after a restart. A histogram with other bounds than those collected so far is left
     /// out: proxies of one target share their bounds.
     pub(super) fn add(&mut self, now: &Self, before: Option<&Self>) {
@@ -37,8 +44,12 @@ impl Histogram {
             self.bounds = Arc::clone(&now.bounds);
             self.cumulative = vec![0; now.bounds.len()];
         }
-        if !Arc::ptr_eq(&self.bounds, &now.bounds) && self.bounds != now.bounds {
+        if !self.same_bounds(now) {
             return;
+        }
+        // Bounds that went through JSON may differ in their last digit, and are a list of their own.
+        if !Arc::ptr_eq(&self.bounds, &now.bounds) {
+            self.bounds = Arc::clone(&now.bounds);
         }
         let before = before.filter(|b| b.cumulative.len() == now.cumulative.len());
         for (at, total) in self.cumulative.iter_mut().enumerate() {
@@ -106,6 +117,11 @@ mod tests {
         total.add(&h([5, 9], 10), Some(&h([1, 2], 3)));
         total.add(&h([1, 1], 2), None);
         assert_eq!((total.cumulative.clone(), total.count), (vec![5, 8], 9));
+        let through_json = |b: &f64| b * (1.0 + f64::EPSILON);
+        let mut read_back = h([5, 9], 10);
+        read_back.bounds = bounds.iter().map(through_json).collect();
+        read_back.add(&h([1, 1], 2), None);
+        assert_eq!((read_back.count, Arc::ptr_eq(&read_back.bounds, &bounds)), (12, true));
         assert!(h([5, 9], 10).follows(&h([5, 9], 10)) && !h([5, 8], 10).follows(&h([5, 9], 10)));
     }
 }

@@ -3,6 +3,7 @@
 use super::effects::By;
 use super::{Action as Wish, EventKind, ProxyStatus, Turn};
 use crate::file::{Action, WHOLE};
+use crate::plan::Weights;
 use crate::state::{HoldCause, Outcome, Phase};
 use crate::text::span;
 
@@ -27,6 +28,12 @@ impl Turn<'_> {
         let settled = self.state.delivery.applied_ms.is_some();
         let differs = in_force.weights.as_ref().is_none_or(|w| !w.same_as(&self.state.weights));
         if settled && going && differs {
+            // All users put back by somebody else, or by this program just before it was killed: that is a rollback.
+            if in_force.weights.as_ref().is_some_and(Weights::is_none) {
+                let why = "the route was put back to the stable version outside of this rollout";
+                self.roll_back(Outcome::RolledBack, &By::headgate(with_detail(why, &in_force.detail)), true);
+                return;
+            }
             if !self.state.drifted {
                 self.state.drifted = true;
                 let text = match &in_force.weights {

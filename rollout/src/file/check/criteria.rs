@@ -168,8 +168,16 @@ fn bound(written: &Written, path: &str, checks: &mut Checks) -> Option<Bound> {
     .into_iter()
     .filter_map(|(name, quantity)| Some((name, quantity.as_ref()?)))
     .collect();
+    if let (true, Some(factor)) = (given.is_empty(), default_factor(written.metric)) {
+        let floor = match &written.floor {
+            Some(floor) => amount(floor, unit(written.metric), &format!("{path}.floor"), checks)?,
+            None => default_floor(written.metric),
+        };
+        return Some(Bound::Ratio { factor, floor });
+    }
     let [(name, quantity)] = given.as_slice() else {
-        let reason = if given.is_empty() { "has no bound" } else { "has more than one bound" };
+        let reason =
+            if given.is_empty() { "has no bound, and its metric no default" } else { "has more than one bound" };
         checks.push(path, reason, "write exactly one of `max`, `min`, `maxDrop`, `maxRise` and `versusBaseline`");
         return None;
     };
@@ -268,26 +276,33 @@ fn default_floor(metric: Metric) -> f64 {
     }
 }
 
+/// How many times the baseline a metric may be when its criterion names no bound.
+fn default_factor(metric: Metric) -> Option<f64> {
+    match metric {
+        Metric::ErrorRate | Metric::ClientErrorRate | Metric::TimeoutRate | Metric::UnfinishedRate => Some(2.0),
+        Metric::LatencyP50 | Metric::HeadersP50 => Some(1.2),
+        Metric::LatencyP95 | Metric::LatencyP99 | Metric::HeadersP95 | Metric::HeadersP99 => Some(1.5),
+        Metric::Cpu | Metric::Memory => Some(1.5),
+        Metric::Success | Metric::Value | Metric::Custom => None,
+    }
+}
+
 /// The criteria of a rollout whose file names none.
 fn defaults() -> Vec<Criterion> {
-    [
-        (Metric::ErrorRate, 2.0),
-        (Metric::TimeoutRate, 2.0),
-        (Metric::UnfinishedRate, 2.0),
-        (Metric::LatencyP50, 1.2),
-        (Metric::LatencyP95, 1.5),
-    ]
-    .into_iter()
-    .map(|(metric, factor)| Criterion {
-        name: metric_name(metric).to_owned(),
-        metric,
-        source: Source::Proxies,
-        bound: Bound::Ratio { factor, floor: default_floor(metric) },
-        importance: Importance::Critical,
-        failure_limit: FailureLimit::default(),
-        alpha: 0.0,
-    })
-    .collect()
+    [Metric::ErrorRate, Metric::TimeoutRate, Metric::UnfinishedRate, Metric::LatencyP50, Metric::LatencyP95]
+        .into_iter()
+        .filter_map(|metric| {
+            Some(Criterion {
+                name: metric_name(metric).to_owned(),
+                metric,
+                source: Source::Proxies,
+                bound: Bound::Ratio { factor: default_factor(metric)?, floor: default_floor(metric) },
+                importance: Importance::Critical,
+                failure_limit: FailureLimit::default(),
+                alpha: 0.0,
+            })
+        })
+        .collect()
 }
 
 /// The metric as the file writes it.
