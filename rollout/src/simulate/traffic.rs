@@ -3,7 +3,8 @@
 //! Users are unlike each other: some ask much, some meet errors others never see, some are far away. Each has an activity of their
 //! own (exponential) and propensities of their own (beta, with the scenario's correlation), drawn anew whenever the weights
 //! change, because others are on the version then. What is counted in an interval follows from that by bucket of users,
-//! as the filter counts it. Of more than [`MOST_USERS`] users in a bucket the rest is like those.
+//! as the filter counts it. Of more than [`MOST_USERS`] users in a bucket so many are drawn, and their averages moved
+//! as much closer to the mean as the averages of all would lie.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -197,15 +198,18 @@ fn bucket(users: u64, v: Version, scenario: &Scenario, random: &mut Random) -> B
     if sum.share <= 0.0 {
         return Bucket::default();
     }
-    let of = |total: f64| total / sum.share;
+    // Many users lie closer to the mean than those who were drawn: as the root of their number.
+    let (drawn, users) = (told_apart.max(1) as f64, users as f64);
+    let closer = (drawn / users.max(drawn)).sqrt();
+    let of = |total: f64, mean: f64| mean + closer * (total / sum.share - mean);
     Bucket {
-        share: sum.share * users as f64 / told_apart.max(1) as f64,
-        error: of(sum.error),
-        client_error: of(sum.client_error),
-        timeout: of(sum.timeout),
-        hang: of(sum.hang),
-        success: of(sum.success),
-        slower: of(sum.slower),
+        share: users * (1.0 + closer * (sum.share / drawn - 1.0)),
+        error: of(sum.error, v.error),
+        client_error: of(sum.client_error, v.client_error),
+        timeout: of(sum.timeout, v.timeout),
+        hang: of(sum.hang, v.hang),
+        success: of(sum.success, v.success),
+        slower: of(sum.slower, 0.0),
         ..Bucket::default()
     }
 }

@@ -103,8 +103,8 @@ impl Side {
 ///
 /// The same people use both, so how much their coming back enlarges the variance is one number, and an estimate from all 64
 /// buckets has twice the degrees of freedom: at small alphas that is worth a great deal. Each version counts by its degrees of
-/// freedom, or by its events where they are fewer. A version whose own dispersion is larger than the other's, beyond the 95 %
-/// point of the F distribution (normal approximation of its logarithm), keeps its own.
+/// freedom, or by its events where they are fewer. Versions whose dispersions differ beyond the 95 % point of the F distribution
+/// (normal approximation of its logarithm) keep their own.
 fn pool(canary: &mut Side, baseline: &mut Side, rate: bool) {
     let (Some(of_canary), Some(of_baseline)) = (canary.unit_variance(rate), baseline.unit_variance(rate)) else {
         return;
@@ -122,11 +122,12 @@ fn pool(canary: &mut Side, baseline: &mut Side, rate: bool) {
     let common = ((first * own + second * other) / (first + second)).max(least);
     let limit = (1.645 * (2.0 / first.max(1.0) + 2.0 / second.max(1.0)).sqrt()).exp();
     let df = canary.df_at(common).min(first) + baseline.df_at(common).min(second);
-    if own <= limit * other.max(least) {
-        *canary = Side { variance: common * of_canary, df, pooled: true, ..*canary };
+    let (own, other) = (own.max(least), other.max(least));
+    if own > limit * other || other > limit * own {
+        return;
     }
-    if other <= limit * own.max(least) {
-        *baseline = Side { variance: common * of_baseline, df, pooled: true, ..*baseline };
+    for (side, of_side) in [(canary, of_canary), (baseline, of_baseline)] {
+        *side = Side { variance: common * of_side, df, pooled: true, ..*side };
     }
 }
 
