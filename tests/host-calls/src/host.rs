@@ -19,6 +19,8 @@ pub enum Fault {
     None,
     /// Every call answers this status and does nothing.
     Status(u32),
+    /// Every call of this function answers this status and does nothing.
+    Of(&'static str, u32),
     /// Every call that answers with bytes answers these, whatever was asked for, and every other does nothing.
     Bytes(&'static [u8]),
 }
@@ -119,7 +121,8 @@ fn answer(caller: &mut Call<'_>, bytes: &[u8], data: u32, len: u32) -> Result<u3
 fn begin(caller: &mut Call<'_>, name: &str, out: Option<(u32, u32)>) -> Result<Option<u32>> {
     caller.data_mut().entered(name);
     match (caller.data().fault, out) {
-        (Fault::None, _) => Ok(None),
+        (Fault::Of(which, status), _) if which == name => Ok(Some(status)),
+        (Fault::None | Fault::Of(..), _) => Ok(None),
         (Fault::Status(status), _) => Ok(Some(status)),
         (Fault::Bytes(bytes), Some((data, len))) => answer(caller, bytes, data, len).map(Some),
         (Fault::Bytes(_), None) => Ok(Some(OK)),

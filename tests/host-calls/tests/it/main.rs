@@ -5,6 +5,7 @@
 mod artifact;
 mod bytes;
 mod calls;
+mod errors;
 
 use headgate_host_calls::{Header, Proxy};
 use serde_json::{Value, json};
