@@ -94,7 +94,7 @@ impl Turn<'_> {
         }
         let since_bounds = self.now.saturating_sub(self.state.look.as_ref().map_or(0, |l| l.bounds_at_ms));
         let ends = step.duration_ms.is_some_and(|ms| window.measured_ms >= ms);
-        let due = since_bounds >= BOUNDS_MS.max(window.measured_ms / 50);
+        let due = since_bounds >= BOUNDS_MS.max(window.measured_ms / 10);
         let case = Case {
             plan: self.plan,
             step,
