@@ -213,15 +213,35 @@ impl Contrast {
         Ok(())
     }
 
+    /// By what the variances of the canary's total and of the expected one are to be multiplied, so that both are those of a rate
+    /// between what was seen and what was expected.
+    ///
+    /// A count's variance grows with the count, so a canary that fails more also looks more uncertain, and the plain ratio of excess to
+    /// deviation needs twice the data to be sure. The difference of square roots has a variance that does not depend on the rate (Bartlett 1936,
+    /// JRSS Supplement 3; Gu, Ng, Tang and Schucany 2008, Biometrical Journal 50, eq. 10, for ratios of Poisson rates); as `X - E` is their
+    /// difference times their sum, that amounts to variances at `((sqrt X + sqrt E) / 2)^2`. For small rates alone, where more is seen than expected.
+    fn between(&self, expected: f64) -> (f64, f64) {
+        let small = self.total <= 0.5 * self.units && expected <= 0.2 * self.units;
+        if !(self.rate && small && expected >= 1.0 && self.total > expected) {
+            return (1.0, 1.0);
+        }
+        let middle = 0.25 * (self.total.sqrt() + expected.sqrt()).powi(2);
+        (middle / self.total, middle / expected)
+    }
+
     /// Excess and variance against the hypothesis `mean of the canary = slope * mean of the baseline + offset`.
     pub(super) fn score(&self, slope: f64, offset: f64) -> Score {
         let (mut variance, mut spread) = (0.0, 0.0);
+        let (of_canary, of_expected) = self.between(slope * self.expected + offset * self.units);
         for (canary, baseline) in &self.pairs {
             let floor = |units: f64, mean: f64| if self.rate { binomial(units, mean) } else { 0.0 };
             let expected = slope * baseline.map_or(0.0, |side| side.mean()) + offset;
-            let own = canary.variance.max(floor(canary.units, expected));
+            let middle = canary.pooled && baseline.is_some_and(|side| side.pooled);
+            let [of_own, of_other] = if middle { [of_canary, of_expected] } else { [1.0, 1.0] };
+            let own = (of_own * canary.variance).max(floor(canary.units, expected));
             let other = baseline.map_or(0.0, |side| {
-                (slope * canary.units / side.units).powi(2) * side.variance.max(floor(side.units, side.mean()))
+                let scale = (slope * canary.units / side.units).powi(2) * of_other;
+                scale * side.variance.max(floor(side.units, side.mean()))
             });
             variance += own + other;
             spread += match baseline {
