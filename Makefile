@@ -21,7 +21,7 @@ demo: ## Watch a real Envoy divide live traffic between versions, under two minu
 	@echo; $(TARGET)/debug/demo
 
 test: ## Run every test: native, in wasm under Node, and in a real Envoy
-	@scripts/install rust venv wasm-bindgen istio airflow
+	@scripts/install rust venv wasm-bindgen istio airflow prometheus
 	@scripts/test
 
 lint: ## Check formatting, clippy, docs, licences, dependencies and scripts

@@ -106,7 +106,11 @@ fn read(text: &str, split: &Assigner, plan: &Plan, now: i64) -> (Vec<Outcome>, V
     };
     for (at, written) in list.into_iter().enumerate() {
         match written.and_then(|w| outcome(w, split, plan, now)) {
-            Ok(Some(outcome)) => outcomes.push(outcome),
+            Ok(Some(mut outcome)) => {
+                // Without a key, each counts as a user of its own: any bucket, but none that follows from its place.
+                outcome.bucket = outcome.bucket.or_else(|| Some(split.bucket(&format!("{now} {at}"))));
+                outcomes.push(outcome);
+            }
             Ok(None) => {}
             Err(e) if problems.len() < TOLD => problems.push(format!("outcome {}: {e}", at + 1)),
             Err(_) => {}

@@ -17,6 +17,11 @@ pub fn envoy_binary() -> Result<PathBuf> {
     part("HEADGATE_ENVOY", repository().join(".tools/venv/bin/envoy"), "Envoy")
 }
 
+/// Prometheus: `HEADGATE_PROMETHEUS`, else the one that `make test` installs.
+pub fn prometheus_binary() -> Result<PathBuf> {
+    part("HEADGATE_PROMETHEUS", repository().join(".tools/bin/prometheus"), "Prometheus")
+}
+
 /// The filter: `HEADGATE_WASM`, else the one that `make wasm` builds.
 pub fn wasm() -> Result<PathBuf> {
     part("HEADGATE_WASM", repository().join("target/headgate.wasm"), "the compiled filter")

@@ -112,6 +112,13 @@ fn keep_only(route: &mut Map<String, Value>, canary: &str, failsafe_seen: bool) 
     Ok(())
 }
 
+/// The configuration that also counts what a plan judges in buckets of users.
+pub(crate) fn counted(in_force: &Value, plan: &Plan) -> Value {
+    let mut next = in_force.clone();
+    count_replicates(&mut next, plan);
+    next
+}
+
 /// Sees to it that what is judged is counted in buckets of users too.
 fn count_replicates(config: &mut Value, plan: &Plan) {
     if plan.replicates.is_empty() {

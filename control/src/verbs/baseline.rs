@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use headgate_rollout::Plan;
 use headgate_rollout::measure::{Readings, Window};
 use headgate_rollout::state::Baseline as Kept;
 use serde_json::json;
@@ -10,14 +11,21 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::cli::rollouts::{Baseline, BaselineVerb, Record};
 use crate::clock;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
+use crate::merge;
 use crate::pool::Pool;
 use crate::providers::envoy::Bounds;
+use crate::publisher;
 use crate::rollout_file;
-use crate::run::QUESTION;
 use crate::run::watch::Watch;
+use crate::run::{QUESTION, shares};
 use crate::store;
 use crate::subject::Named;
+use crate::target::Target;
+use crate::write::{Rules, in_force, write};
+
+/// How long the proxies may take to count in buckets of users.
+const APPLIED: Duration = Duration::from_secs(10);
 
 pub(super) fn run(args: &Baseline) -> Result<Answer, Failure> {
     let BaselineVerb::Record(args) = &args.what;
@@ -32,6 +40,7 @@ fn record(args: &Record) -> Result<Answer, Failure> {
     let store = rollout.make_store()?;
     let name =
         args.name.clone().or_else(|| plan.judging.recorded_baseline.clone()).unwrap_or_else(|| plan.route.clone());
+    let counted = count(&target, &plan)?;
     let interval = Duration::from_millis(plan.judging.interval_ms).min(args.duration);
     let mut watch = Watch::new(
         Arc::clone(&target),
@@ -66,10 +75,38 @@ fn record(args: &Record) -> Result<Answer, Failure> {
             plan.judging.min_requests
         )));
     }
+    let segments = window.totals.variants.get(&plan.stable);
+    if segments.is_none_or(|s| s.values().all(|c| c.latency.count == 0)) {
+        return Err(Failure::failed(
+            "no latency was seen: Envoy shows its histograms every `stats_flush_interval` (5s by default), so record for longer than that; nothing was recorded",
+        ));
+    }
     let baseline = Kept::of(name.clone(), &plan.stable, window.since_ms, window.until_ms, &window.totals);
     let data = serde_json::to_value(&baseline).map_err(|e| Failure::failed(e.to_string()))?;
     store.keep_baseline(&name, &store::Baseline { at: clock::now(), actor: args.who.name(), data })?;
-    let text = format!("baseline `{name}`: {seen} requests of `{}` on {} proxies", plan.stable, target.proxies.len());
+    let mut text =
+        format!("baseline `{name}`: {seen} requests of `{}` on {} proxies", plan.stable, target.proxies.len());
+    if let Some(revision) = counted {
+        text.push_str(&format!(
+            "\nsince revision {revision} the proxies count in buckets of users (`metrics.replicates`)"
+        ));
+    }
     let json = json!({"baseline": name, "variant": plan.stable, "requests": seen, "since": window.since_ms, "until": window.until_ms});
     Ok(Answer::done(json, text))
+}
+
+/// Sees to it that the proxies count in buckets of users what the rollout judges: a variance comes from between those. Gives the revision, when
+/// that had to be published.
+fn count(target: &Target, plan: &Plan) -> Result<Option<u64>, Failure> {
+    let published = publisher::read(&target.file()?.path)?;
+    let config = in_force(target, published.as_ref())?;
+    if shares::counted(&config, plan) == config {
+        return Ok(None);
+    }
+    let rules = Rules { if_revision: None, replace_vm: false, dry_run: false, adopt: true, timeout: APPLIED };
+    let written = write(target, rules, |config| Ok(shares::counted(config, plan)))?;
+    if written.exit() == Exit::Done {
+        return Ok(Some(merge::revision(&written.after)));
+    }
+    Err(Failure::new(written.exit(), format!("the proxies must count in buckets of users first:\n{}", written.text())))
 }

@@ -97,7 +97,7 @@ fn standing(row: &Row) -> (Standing, Value) {
     let json = json!({
         "name": row.name, "run": row.run, "target": row.target, "targetFile": row.target_file, "route": row.route,
         "file": row.file, "phase": row.phase, "started": row.started, "updated": row.updated, "ended": row.ended,
-        "exit": row.exit, "pid": card.as_ref().map(|c| c.pid), "state": state,
+        "exitCode": row.exit, "pid": card.as_ref().map(|c| c.pid), "state": state,
         "keepOldVersion": state.as_ref().is_none_or(State::keep_old_version),
     });
     let Some(state) = state else {

@@ -2,5 +2,9 @@
 
 mod blue_green;
 mod canary;
+mod decisions;
+mod outside;
+mod recovery;
 mod refusals;
+mod together;
 mod world;

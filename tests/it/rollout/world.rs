@@ -111,6 +111,30 @@ impl World {
         self.headgate(&arguments).await
     }
 
+    /// The address on loopback at which a process listens, as the system tells (`/proc`).
+    pub(super) async fn listening(&self, pid: u32) -> Result<std::net::SocketAddr> {
+        let found = Mutex::new(None);
+        wait_until("it listens", || async {
+            let mine: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))?
+                .flatten()
+                .filter_map(|fd| std::fs::read_link(fd.path()).ok())
+                .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']').map(str::to_owned))
+                .collect();
+            let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp"))?;
+            let port = table.lines().skip(1).find_map(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                // State 0A listens.
+                (words.get(3) == Some(&"0A") && mine.iter().any(|inode| words.get(9) == Some(&inode.as_str())))
+                    .then(|| u16::from_str_radix(words.get(1)?.rsplit(':').next()?, 16).ok())?
+            });
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = port;
+            Ok(port.is_some())
+        })
+        .await?;
+        let port = found.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(0);
+        Ok(std::net::SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
     /// The environment of every `headgate` here: its state folder is this test's own.
     pub(super) fn state(&self) -> (&'static str, PathBuf) {
         ("XDG_STATE_HOME", self.path("state"))
@@ -180,12 +204,35 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id().unwrap_or(0)
+    }
+
+    /// Kills it as `kill -9` does, and gives what it had printed.
+    pub(super) async fn killed(mut self) -> Result<Ran> {
+        self.child.start_kill()?;
+        Ok(Ran::of(&self.child.wait_with_output().await?))
+    }
+
     /// Waits for its end.
-    pub(super) async fn ended(self) -> Result<Ran> {
+    pub(super) async fn ended(mut self) -> Result<Ran> {
         let patience = Duration::from_secs(90);
-        match tokio::time::timeout(patience, self.child.wait_with_output()).await {
-            Ok(output) => Ok(Ran::of(&output?)),
-            Err(_) => Err(Fault::msg(format!("`headgate run` did not end in {patience:?}"))),
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let reads = async {
+            use tokio::io::AsyncReadExt as _;
+            if let (Some(mut stdout), Some(mut stderr)) = (stdout, stderr) {
+                tokio::try_join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err))?;
+            }
+            self.child.wait().await
+        };
+        let status = tokio::time::timeout(patience, reads).await;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&out), text(&err));
+        match status {
+            Ok(status) => Ok(Ran { code: status?.code().unwrap_or(-1), out, err }),
+            Err(_) => Err(Fault::msg(format!("`headgate run` did not end in {patience:?}: {out}{err}"))),
         }
     }
 }
