@@ -101,7 +101,7 @@ async fn a_recorded_baseline_is_compared_with() -> Result<()> {
     assert_eq!(recorded.json()?["baseline"], "evening");
     let ran = world.run(&file, &[])?.ended().await?;
     assert_eq!((ran.code, world.published()?), (0, 10_000), "{}{}", ran.out, ran.err);
-    assert!(ran.out.contains("recorded evening"), "the verdict names what it was compared with: {}", ran.out);
+    assert!(ran.out.contains("recorded in evening"), "the verdict names what it was compared with: {}", ran.out);
     load.stop().await?;
     Ok(())
 }
