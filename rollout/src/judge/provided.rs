@@ -2,8 +2,7 @@
 //! held against their bound look by look.
 
 use super::{Case, Evidence, alphas, beyond, by_threshold};
-use crate::file::Metric;
-use crate::plan::{Bound, Criterion};
+use crate::plan::{Bound, Criterion, Unit, unit};
 use crate::state::Figures;
 use crate::stats::compare::{self, Ask, Limit, Worse};
 use crate::stats::counts::Clustering;
@@ -93,7 +92,8 @@ fn sums(case: &Case<'_>, criterion: &Criterion, canary: &Sums, stable: &Sums) ->
     // Sums are those of the whole step: their whole share of alpha watches it.
     let alpha = alphas(criterion, 1).0 * 2.0;
     let clustering = if canary.buckets.len() > 1 { Clustering::Buckets } else { Clustering::Independent };
-    let found = if criterion.metric == Metric::Success {
+    // Counts of a Prometheus come as one sum: shares of them can still be told from chance.
+    let found = if unit(criterion.metric) == Unit::Share {
         super::rates::test(&criterion.bound, std::slice::from_ref(&stratum), alpha, clustering)
     } else {
         mean(&criterion.bound, &stratum, alpha)
