@@ -56,9 +56,10 @@ fn about(row: &Row) -> Vec<(String, String)> {
 }
 
 fn happened(logged: Logged) -> Happened {
-    let kind = EventKind::deserialize(&logged.data["kind"]).ok();
-    let weight = logged.data["weights"]["canary"].as_u64().and_then(|w| u32::try_from(w).ok());
-    let given = logged.data["reason"].as_str().filter(|reason| !reason.is_empty());
+    let kind = logged.data.get("kind").and_then(|kind| EventKind::deserialize(kind).ok());
+    let weight =
+        logged.data.pointer("/weights/canary").and_then(serde_json::Value::as_u64).and_then(|w| u32::try_from(w).ok());
+    let given = logged.data.get("reason").and_then(serde_json::Value::as_str).filter(|reason| !reason.is_empty());
     let text = given.map_or_else(|| logged.reason.clone(), |given| format!("{} (“{given}”)", logged.reason));
     Happened {
         at_ms: u64::try_from(logged.at).unwrap_or(0),

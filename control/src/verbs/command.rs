@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
 use crate::cli::rollouts::{Command as Args, Promote, Who};
@@ -127,7 +127,10 @@ fn rollback(args: &Args, rollout: &Named, target: &Target, kind: &str, runs: boo
         Ok(published) if seen > published.revision => publish_urgently(target, seen, next),
         other => other,
     };
-    let mut json = json!({"rollout": rollout.name, "written": written.is_ok()});
+    let mut json = Map::new();
+    let mut fact = |name: &str, value: Value| drop(json.insert(name.to_owned(), value));
+    fact("rollout", json!(rollout.name));
+    fact("written", json!(written.is_ok()));
     let (exit, mut text) = match &written {
         Ok(published) => {
             notes.extend(published.notes.iter().cloned());
@@ -135,17 +138,17 @@ fn rollback(args: &Args, rollout: &Named, target: &Target, kind: &str, runs: boo
             let before: Vec<_> = readings.iter().map(|_| Err(String::new())).collect();
             let timeout = args.watch.timeout;
             let seen = verify::watch(&client, target, &resource, &before, published.revision, start, timeout);
-            json["revision"] = json!(published.revision);
-            json["proxies"] = json!(seen);
+            fact("revision", json!(published.revision));
+            fact("proxies", json!(seen));
             let (name, route, stable) = (&rollout.name, &rollout.route, &rollout.stable);
             let head = format!("{name}: all users of route {route} on `{stable}`, revision {}", published.revision);
             (exit(&seen), format!("{head}\n{}", verdicts(&seen)))
         }
         Err(failure) => {
-            json["error"] = json!(failure.message);
+            fact("error", json!(failure.message));
             let missed = by_runtime(target, &client);
             let everywhere = missed.is_empty() && !target.proxies.is_empty();
-            json["byRuntime"] = json!(everywhere);
+            fact("byRuntime", json!(everywhere));
             let how = if everywhere {
                 "everything on this target was sent to the stable version by the proxies' runtime instead, until `headgate revive`".to_owned()
             } else {
@@ -157,18 +160,18 @@ fn rollback(args: &Args, rollout: &Named, target: &Target, kind: &str, runs: boo
     };
     match told {
         Ok(Ok(Some(said))) => {
-            json["answer"] = json!(said);
+            fact("answer", json!(said));
             text.push_str(&format!("\nits process: {said}"));
         }
         Ok(Ok(None)) => {}
         Ok(Err(failure)) => notes.push(failure.message),
         Err(_) => notes.push("the audit was not written".to_owned()),
     }
-    json["notes"] = json!(notes);
+    fact("notes", json!(notes));
     for note in &notes {
         text.push_str(&format!("\nnote: {note}"));
     }
-    Ok(Answer { exit, json, text })
+    Ok(Answer { exit, json: Value::Object(json), text })
 }
 
 /// Writes a rollback into the audit, and leaves it for the process; gives what that says within its head start.
