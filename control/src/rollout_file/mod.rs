@@ -9,7 +9,7 @@ mod prune;
 use std::path::{Path, PathBuf};
 
 use headgate_rollout::Plan;
-use headgate_rollout::file::{Force, KIND, Problem, Rollout, check, check_forced, json_schema};
+use headgate_rollout::file::{Force, KIND, Problem, Provider, Rollout, check, check_forced, json_schema};
 use serde_json::Value;
 
 use crate::document::Document;
@@ -78,7 +78,8 @@ pub(crate) fn of(document: &Document, path: &Path, force: Option<&Force>) -> Res
         }
     };
     match force.map_or_else(|| check(&file), |force| check_forced(&file, force)) {
-        Ok(plan) if findings.is_empty() => {
+        Ok(mut plan) if findings.is_empty() => {
+            plan.providers.values_mut().for_each(|provider| from_folder(provider, path));
             Ok(Loaded { file, plan, value: document.value.clone(), path: path.to_owned() })
         }
         Ok(_) => Err(Failure::refused(&document.file, findings)),
@@ -89,6 +90,19 @@ pub(crate) fn of(document: &Document, path: &Path, force: Option<&Force>) -> Res
             findings.sort_by_key(|f| (f.line, f.column));
             Err(Failure::refused(&document.file, findings))
         }
+    }
+}
+
+/// Files that a provider names are looked for from the rollout file's folder unless absolute, as the target file is.
+fn from_folder(provider: &mut Provider, path: &Path) {
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let files = [
+        provider.outcomes.as_mut().and_then(|o| o.file.as_mut()),
+        provider.prometheus.as_mut().and_then(|p| p.ca_file.as_mut()),
+        provider.webhook.as_mut().and_then(|w| w.ca_file.as_mut()),
+    ];
+    for file in files.into_iter().flatten() {
+        *file = folder.join(&*file).display().to_string();
     }
 }
 

@@ -156,3 +156,14 @@ fn a_rollout_is_told_from_a_plugin_configuration() {
     assert!(is("apiVersion: headgate.dev/v1\nkind: Rolout\nspec: {}\n"));
     assert!(!is("routes: []\n"));
 }
+
+#[test]
+fn files_of_providers_are_looked_for_beside_the_rollout_file() {
+    let text = format!(
+        "{GOOD}  providers: {{truth: {{outcomes: {{file: truth.jsonl}}}}, far: {{outcomes: {{file: /var/far.jsonl}}}}}}\n"
+    );
+    let document = Document::parse("r.yaml", &text).unwrap();
+    let plan = of(&document, Path::new("/etc/rollouts/r.yaml"), None).unwrap().plan;
+    let file = |name: &str| plan.providers[name].outcomes.as_ref().unwrap().file.clone().unwrap();
+    assert_eq!((file("truth").as_str(), file("far").as_str()), ("/etc/rollouts/truth.jsonl", "/var/far.jsonl"));
+}

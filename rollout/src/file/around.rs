@@ -131,7 +131,7 @@ pub struct Bearer {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Outcomes {
-    /// A file of JSON lines that is read as it grows. Default: none.
+    /// A file of JSON lines that is read as it grows, from the rollout file's folder unless absolute. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// An address on which they are taken by HTTP (POST). Default: none. Example: `127.0.0.1:9911`.

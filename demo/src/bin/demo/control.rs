@@ -1,12 +1,16 @@
 //! The real `headgate`, run as users run it: one function for each verb the demo uses.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use headgate_tests::headgate_binary;
 
 use crate::plan::{CANARY, KEY_ENV, ROUTE, TARGET};
 use crate::show::Show;
+
+/// How long a rollout of the demo may take; its steps make about 40 s.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What one run of it said.
 #[derive(Debug)]
@@ -54,6 +58,31 @@ impl Headgate {
         self.shown(show, "push", &["--file", &plugin]).await
     }
 
+    /// Takes the file for the whole configuration.
+    pub(crate) async fn push_whole(&self, show: &Show, plugin: &Path) -> Result<Ran> {
+        let plugin = plugin.display().to_string();
+        self.shown(show, "push", &["--whole", "--file", &plugin]).await
+    }
+
+    /// A rollout to its end, its events as JSON lines.
+    pub(crate) async fn rollout(&self, show: &Show, file: &Path, state: &Path) -> Result<Ran> {
+        let (name, state) = (file.display().to_string(), state.display().to_string());
+        show.say(&format!("$ headgate run {}", short(&name)));
+        let arguments = ["run", &name, "--json", "--state", &state];
+        let ended = self.run(&arguments, None);
+        // It holds when it cannot decide; here nobody is there who would.
+        tokio::time::timeout(PATIENCE, ended).await.with_context(|| {
+            format!("`headgate run` did not come to its end in {PATIENCE:?}: `headgate status` says what it waits for")
+        })?
+    }
+
+    /// The report of a rollout.
+    pub(crate) async fn report(&self, show: &Show, rollout: &str, output: &Path, state: &Path) -> Result<Ran> {
+        let (to, state) = (output.display().to_string(), state.display().to_string());
+        show.say(&format!("$ headgate report {rollout} --output {}", short(&to)));
+        self.run(&["report", rollout, "--output", &to, "--state", &state], None).await
+    }
+
     pub(crate) async fn set(&self, show: &Show, weight: u32) -> Result<Ran> {
         self.shown(show, "set", &["--route", ROUTE, &format!("{CANARY}={weight}")]).await
     }
@@ -79,9 +108,7 @@ impl Headgate {
         let mut all = vec![verb, target.as_str()];
         all.extend(arguments);
         let ran = self.run(&all, None).await?;
-        let name =
-            |path: &&str| Path::new(path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let words: Vec<String> = all.iter().map(name).collect();
+        let words: Vec<String> = all.iter().map(|word| short(word)).collect();
         show.say(&format!("$ headgate {}", words.join(" ")));
         show.quote(&ran.stdout);
         show.quote(&ran.stderr);
@@ -98,4 +125,9 @@ impl Headgate {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) })
     }
+}
+
+/// A path's last part; a word as it is.
+fn short(path: &str) -> String {
+    Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -1,13 +1,17 @@
 //! Users: each asks about the one picture that is theirs, over connections that stay open, and what they are told is kept.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
-use headgate_demo::{Answer, Question, Row};
+use anyhow::{Context, Result};
+use headgate_demo::{Answer, Question, Row, Version};
 use headgate_tests::{Client, body};
+use serde_json::json;
 use tokio::task::JoinHandle;
 
 /// Connections that are open at once.
@@ -82,6 +86,33 @@ pub(crate) async fn pass(ingress: SocketAddr, people: &People, manner: &Manner) 
     Ok(records)
 }
 
+/// Where it is told which answers were right: one line of JSON for each, as `headgate` takes outcomes.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    file: Mutex<File>,
+    /// The version that serves as stable; any other one is the new one.
+    stable: Version,
+    names: [&'static str; 2],
+}
+
+impl Truth {
+    /// Into a file, made anew; `names` are those of the old and of the new variant.
+    pub(crate) fn new(path: &Path, stable: Version, names: [&'static str; 2]) -> Result<Self> {
+        let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        Ok(Self { file: Mutex::new(file), stable, names })
+    }
+
+    fn tell(&self, person: &Person, record: &Record) {
+        let Ok(answer) = &record.answer else { return };
+        let [old, new] = self.names;
+        let at = record.answered.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let line = json!({"key": person.name, "variant": if answer.model == self.stable { old } else { new },
+            "success": answer.prediction == person.digit, "time": u64::try_from(at).unwrap_or(0)});
+        // What is not told is missing from the measurement, and that is seen there.
+        let _ = writeln!(self.file.lock().unwrap_or_else(PoisonError::into_inner), "{line}");
+    }
+}
+
 /// People who ask one after the other, round and round, until it is finished.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -92,20 +123,30 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn start(ingress: SocketAddr, people: &People) -> Self {
+        Self::telling(ingress, people, None)
+    }
+
+    /// The same, and what became of each answer is told.
+    pub(crate) fn telling(ingress: SocketAddr, people: &People, truth: Option<Truth>) -> Self {
+        let truth = truth.map(Arc::new);
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::new(AtomicU64::new(0));
         let next = Arc::new(AtomicUsize::new(0));
         let mut tasks = Vec::new();
         for _ in 0..CONNECTIONS {
             let (people, next) = (Arc::clone(people), Arc::clone(&next));
-            let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
+            let (stop, asked, truth) = (Arc::clone(&stop), Arc::clone(&asked), truth.clone());
             tasks.push(tokio::spawn(async move {
                 let mut line = Line { ingress, client: None };
                 let mut records = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let i = next.fetch_add(1, Ordering::Relaxed) % people.len().max(1);
                     let Some(person) = people.get(i) else { break };
-                    records.push(line.ask(i, person, &Manner::default()).await);
+                    let record = line.ask(i, person, &Manner::default()).await;
+                    if let Some(truth) = &truth {
+                        truth.tell(person, &record);
+                    }
+                    records.push(record);
                     asked.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(REST).await;
                 }

@@ -15,6 +15,7 @@ mod control;
 mod expect;
 mod load;
 mod plan;
+mod rollouts;
 mod show;
 mod steps;
 mod world;
@@ -40,6 +41,9 @@ struct Arguments {
     /// Run against the official Envoy image: brings envoy/compose.yaml up, and takes it down at the end
     #[arg(long)]
     docker: bool,
+    /// Chooses what is wrong with the version that is taken back: slow, failing or inaccurate
+    #[arg(long, default_value_t = 1)]
+    seed: usize,
 }
 
 #[tokio::main]
@@ -54,7 +58,7 @@ async fn main() -> ExitCode {
     }
     // When it is interrupted the steps are dropped, and with them, by their ids, all processes.
     let ended = tokio::select! {
-        ended = steps::run(&mut show, arguments.docker) => ended,
+        ended = steps::run(&mut show, arguments.docker, arguments.seed) => ended,
         () = interrupted() => return ExitCode::from(INTERRUPTED),
     };
     if let Err(e) = ended {

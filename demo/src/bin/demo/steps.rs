@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, anyhow, ensure};
-use headgate_demo::{Model, rows, teachers, users};
+use headgate_demo::{Fault, Model, rows, teachers, users};
 use headgate_tests::wait_until;
 
 use crate::control::{Headgate, What};
@@ -24,9 +24,10 @@ const AROUND: u64 = 1_000;
 const SOME: usize = 50;
 
 /// Everything, from the start of the parts to their end.
-pub(crate) async fn run(show: &mut Show, docker: bool) -> Result<()> {
+pub(crate) async fn run(show: &mut Show, docker: bool, seed: usize) -> Result<()> {
     show.step("Versions of a model that reads handwritten digits, behind a real Envoy");
-    let world = if docker { World::containers().await? } else { World::own().await? };
+    let fault = Fault::ALL.get(seed % Fault::ALL.len()).copied().unwrap_or(Fault::Failing);
+    let world = if docker { World::containers().await? } else { World::own(fault).await? };
     let mut demo = Demo::new(world)?;
     for line in demo.world.describe() {
         show.say(&line);
@@ -44,16 +45,17 @@ pub(crate) async fn run(show: &mut Show, docker: bool) -> Result<()> {
     show.step("The kill of everything, while users ask");
     demo.kill(show, What::Target).await?;
     demo.revive(show, What::Target).await?;
+    demo.rollouts(show).await?;
     show.step("Over all of it");
     show.check("requests that failed", 0, demo.failed);
     show.say(&format!("{} requests were sent", demo.sent));
     demo.world.end().await
 }
 
-struct Demo {
-    world: World,
-    headgate: Headgate,
-    people: People,
+pub(crate) struct Demo {
+    pub(crate) world: World,
+    pub(crate) headgate: Headgate,
+    pub(crate) people: People,
     models: BTreeMap<&'static str, Model>,
     /// The versions with the weights that are asked for now.
     variants: Vec<Variant>,
@@ -333,7 +335,7 @@ impl Demo {
         Ok(records)
     }
 
-    async fn everybody(&mut self) -> Result<Vec<Record>> {
+    pub(crate) async fn everybody(&mut self) -> Result<Vec<Record>> {
         let records = pass(self.world.ingress, &self.people, &Manner::default()).await?;
         self.note(&records);
         Ok(records)
@@ -345,7 +347,7 @@ impl Demo {
         Ok(records)
     }
 
-    fn note(&mut self, records: &[Record]) {
+    pub(crate) fn note(&mut self, records: &[Record]) {
         self.sent += records.len();
         self.failed += records.iter().filter(|r| r.answer.is_err()).count();
     }
@@ -392,6 +394,6 @@ fn milliseconds(from: SystemTime, to: SystemTime) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of users, far below 2^52")]
-fn percent(part: usize, whole: usize) -> f64 {
+pub(crate) fn percent(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }

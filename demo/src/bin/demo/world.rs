@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, anyhow};
-use headgate_demo::Counts;
+use headgate_demo::{Counts, Fault, Version};
 use headgate_tests::{Admin, Bootstrap, Client, Envoy, Metrics, empty};
 use serde_json::json;
 
@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) variants: Vec<Variant>,
     /// Where each of them listens.
     servers: Vec<SocketAddr>,
+    /// What is wrong with the version that should not be released; none where there is no such version.
+    pub(crate) fault: Option<Fault>,
     /// Where the published file is.
     pub(crate) published: PathBuf,
     /// The demo's own files.
@@ -43,10 +45,13 @@ enum Parts {
 
 impl World {
     /// Model servers and an Envoy as processes of this one.
-    pub(crate) async fn own() -> Result<Self> {
+    pub(crate) async fn own(fault: Fault) -> Result<Self> {
         let variants = plan::variants(3);
-        let servers = variants.iter().map(Server::start).collect::<Result<Vec<_>>>()?;
-        let mut bootstrap = Bootstrap::filter_state()?;
+        let mut servers = variants.iter().map(|v| Server::start(v.version, None)).collect::<Result<Vec<_>>>()?;
+        // Histograms are counted up five times as often as Envoy does by itself, as the rollouts' steps are short.
+        let mut bootstrap = Bootstrap::filter_state()?.edit(|b| b["stats_flush_interval"] = json!("1s"));
+        let faulty = Server::start(plan::FAULTY.version, Some(fault))?;
+        third(&mut bootstrap, &plan::FAULTY, faulty.addr)?;
         let mut builder_clusters = Vec::new();
         for (variant, server) in variants.iter().zip(&servers) {
             if variant.cluster == "model-v3" {
@@ -68,9 +73,16 @@ impl World {
             stats: envoy.listener("stats")?,
             variants,
             servers: servers.iter().map(|server| server.addr).collect(),
+            fault: Some(fault),
             published: envoy.ecds_path(),
             folder: tempfile::Builder::new().prefix("headgate-demo-").tempdir()?,
-            parts: Parts::Own { envoy: Box::new(envoy), _servers: servers },
+            parts: Parts::Own {
+                envoy: Box::new(envoy),
+                _servers: {
+                    servers.push(faulty);
+                    servers
+                },
+            },
         };
         world.write_target()?;
         Ok(world)
@@ -85,6 +97,7 @@ impl World {
             stats: compose.stats,
             variants: plan::variants(2),
             servers: compose.servers.clone(),
+            fault: None,
             published: compose.published.clone(),
             folder,
             parts: Parts::Containers(compose),
@@ -133,6 +146,11 @@ impl World {
         self.folder.path().join("target.yaml")
     }
 
+    /// A file in the demo's own folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// Writes a file into the demo's own folder.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.folder.path().join(name);
@@ -167,7 +185,7 @@ impl World {
     }
 }
 
-/// Adds a third version to the bootstrap that users copy: a cluster, and a route like the canary's.
+/// Adds one more version to the bootstrap that users copy: a cluster, and a route like the canary's.
 fn third(bootstrap: &mut Bootstrap, variant: &Variant, addr: SocketAddr) -> Result<()> {
     bootstrap.add_cluster("model-v2", variant.cluster, addr)?;
     let mut route = bootstrap.route("canary")?.clone();
@@ -188,11 +206,12 @@ struct Server {
 }
 
 impl Server {
-    fn start(variant: &Variant) -> Result<Self> {
+    fn start(version: Version, fault: Option<Fault>) -> Result<Self> {
         let exe = std::env::current_exe()?;
         let binary = exe.parent().unwrap_or(Path::new("")).join("model-server");
         let mut child = Command::new(&binary)
-            .args(["--model", variant.version.as_str(), "--listen", "127.0.0.1:0"])
+            .args(["--model", version.as_str(), "--listen", "127.0.0.1:0"])
+            .args(fault.iter().flat_map(|fault| ["--fault", fault.as_str()]))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
