@@ -186,6 +186,7 @@ fn point(at_ms: u64, figures: &Figures) -> Point {
         upper: value(figures.upper),
         baseline: value(figures.baseline),
         limit: value(figures.limit),
+        failed: figures.verdict == VerdictKind::Fail,
         samples,
     }
 }

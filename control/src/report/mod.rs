@@ -120,6 +120,8 @@ pub(crate) struct Point {
     pub(crate) baseline: Option<f64>,
     /// The limit it was held against.
     pub(crate) limit: Option<f64>,
+    /// Whether it failed this look.
+    pub(crate) failed: bool,
     /// What the canary's value stands on: finished requests or outcomes.
     pub(crate) samples: Option<f64>,
 }

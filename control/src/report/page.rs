@@ -115,7 +115,7 @@ fn criteria(out: &mut String, story: &Story) {
         let _ = writeln!(
             out,
             "<tr class=\"{}\"><td>{}</td><td>{}</td><td>{}</td><td>{bounds}</td><td>{}</td><td>{}</td><td>{samples}</td></tr>",
-            if beyond(&last) { "bad" } else { "neutral" },
+            if last.failed { "bad" } else { "neutral" },
             escaped(&criterion.name),
             escaped(&criterion.allowed),
             value(last.measured),
@@ -134,17 +134,6 @@ fn criteria(out: &mut String, story: &Story) {
         );
     }
     out.push_str("<p class=\"quiet\">The band is what the canary's true value lies in, at all looks together. A criterion fails when the whole band is beyond the limit.</p>\n</section>\n");
-}
-
-/// Whether the whole band lay beyond the limit, on whichever side the limit is of the baseline.
-fn beyond(point: &Point) -> bool {
-    match (point.limit, point.lower, point.upper) {
-        (Some(limit), Some(lower), _) if lower > limit && point.measured.is_some_and(|m| m >= limit) => {
-            point.baseline.is_none_or(|b| b <= limit)
-        }
-        (Some(limit), _, Some(upper)) if upper < limit => point.baseline.is_some_and(|b| b >= limit),
-        _ => false,
-    }
 }
 
 fn events(out: &mut String, story: &Story) {
@@ -229,6 +218,7 @@ mod tests {
             upper: Some(0.04),
             baseline: Some(0.005),
             limit: Some(0.01),
+            failed: true,
             samples: Some(4_200.0),
         };
         Story {

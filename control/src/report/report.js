@@ -80,7 +80,7 @@
     "weights",
     [weights.map((w) => w[0] / 1000), weights.map((w) => w[1] / 10000)],
     [{ label: "canary", stroke: colour("canary"), fill: colour("band"), width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, value: value(shown.share) }],
-    (v) => digits(v * 100).replace(/\.?0+$/, "") + " %",
+    (v) => Number((v * 100).toFixed(2)) + " %",
     (u, min, max) => [0, Math.max(0.01, (max || 0) * 1.05)],
     {},
   );
