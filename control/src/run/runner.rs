@@ -4,33 +4,28 @@
 //! done stand in the state, so a process that is killed anywhere does them again, and they may be done twice. Urgent effects (the way back, a
 //! kill) go out first and are written down after, whatever the store says. All decisions are `headgate_rollout::tick`'s.
 
+mod act;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use headgate_rollout::file::NotificationKind;
-use headgate_rollout::plan::{Plan, Weights};
+use headgate_rollout::plan::Plan;
 use headgate_rollout::state::{Outcome, Phase, State};
-use headgate_rollout::tick::{
-    Action, Answer, Command as Wish, Effect, Event, GateAnswer, Input, Recorded, Verb, Wanted, tick, wanted,
-};
-use serde_json::{Value, json};
+use headgate_rollout::tick::{Answer, Command as Wish, Event, GateAnswer, Input, Recorded, Verb, Wanted, tick, wanted};
+use serde_json::Value;
 
 use super::ask::{Asker, span};
 use super::beside::{self, Beside};
 use super::console::{self, Console};
-use super::publish::{self, Seen, publish, publish_urgently};
-use super::shares;
 use super::watch::{Sent, Watch};
 use crate::clock;
-use crate::merge;
-use crate::notify::{self, Notifier};
+use crate::notify::Notifier;
 use crate::owner::Owner;
 use crate::pool::Pool;
 use crate::store::{Command, Entry, Row, Store};
 use crate::target::Target;
-use crate::write::set;
 
 /// Exit code of a rollout that was taken back.
 const ROLLED_BACK: u8 = 10;
@@ -413,112 +408,6 @@ impl Runner {
             // Reports lose a point when the store cannot be written; that it cannot is told elsewhere.
             let _told = self.store.keep_look(&self.row.name, self.row.run, at, &value);
         }
-    }
-
-    fn act(&mut self, effect: &Effect) {
-        let done = match &effect.action {
-            Action::Publish { fence, weights, stage, .. } => self.publish(effect.urgent, *fence, weights, stage),
-            Action::Kill { .. } => self.kill(),
-            Action::Revive { .. } => self.revive(),
-            Action::Notify { kind, text } => {
-                self.tell(*kind, text);
-                Ok(())
-            }
-            Action::RecordBaseline { baseline } => {
-                let kept = crate::store::Baseline {
-                    at: clock::now(),
-                    actor: "headgate".to_owned(),
-                    data: serde_json::to_value(baseline).unwrap_or_default(),
-                };
-                self.store.keep_baseline(&baseline.name, &kept).map_err(|f| f.message)
-            }
-        };
-        match done {
-            Ok(()) => self.memory.done.push(effect.id),
-            Err(why) => {
-                if !self.memory.failed.iter().any(|(id, _)| *id == effect.id) {
-                    self.memory.failed.push((effect.id, why));
-                }
-            }
-        }
-    }
-
-    fn publish(&mut self, urgent: bool, fence: u64, weights: &Weights, stage: &str) -> Result<(), String> {
-        let plan = Arc::clone(&self.plan);
-        let next = |config: &Value| {
-            let mut next = shares::apply(config, &plan, weights)?;
-            set(&mut next, "stage", json!(shares::stage(&plan.name, stage)));
-            Ok(next)
-        };
-        let before = self.watch.readings.iter().map(|r| r.as_ref().ok().cloned()).collect();
-        let written = if urgent {
-            publish_urgently(&self.target, self.watch.revision(), next)
-        } else {
-            let seen = Seen { readings: &self.watch.readings, killed: self.watch.killed_by_runtime().is_some() };
-            publish(&self.target, &self.owner, seen, next)
-        };
-        match written {
-            Ok(published) => {
-                for note in &published.notes {
-                    self.console.note(&self.row.name, "publish", note);
-                }
-                // Nothing written: what is in force already needs no new acknowledgement.
-                let before = if published.changed { before } else { Vec::new() };
-                self.memory.sent = Some(Sent { fence, revision: published.revision, before });
-                Ok(())
-            }
-            Err(failure) if urgent => Err(self.last_resort(&failure.message)),
-            Err(failure) => {
-                let findings: Vec<String> = failure.findings.iter().map(ToString::to_string).collect();
-                Err([vec![failure.message], findings].concat().join("; "))
-            }
-        }
-    }
-
-    /// The way back could not be written: then by the proxies' runtime, which needs no file.
-    fn last_resort(&mut self, why: &str) -> String {
-        let missed = publish::by_runtime(&self.target, self.watch.client());
-        self.watch.forget_runtime();
-        let by_runtime = if missed.is_empty() {
-            "everything on this target was sent to the stable version by the proxies' runtime instead; `headgate revive` clears that".to_owned()
-        } else {
-            format!("by the proxies' runtime it was tried too, without success on {}", missed.join("; "))
-        };
-        format!("{why}; {by_runtime}")
-    }
-
-    fn kill(&mut self) -> Result<(), String> {
-        let route = self.plan.route.clone();
-        match publish_urgently(&self.target, self.watch.revision(), |c| merge::kill(c, Some(&route), true)) {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(self.last_resort(&failure.message)),
-        }
-    }
-
-    fn revive(&mut self) -> Result<(), String> {
-        let route = self.plan.route.clone();
-        let seen = Seen { readings: &self.watch.readings, killed: false };
-        publish(&self.target, &self.owner, seen, |c| merge::kill(c, Some(&route), false))
-            .map(drop)
-            .map_err(|f| f.message)
-    }
-
-    fn tell(&self, kind: NotificationKind, text: &str) {
-        let name = serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-        let gate = wanted(&self.plan, &self.state).gate.filter(|_| kind == NotificationKind::Gate);
-        let links = gate.and_then(|g| self.links.of(&self.row.name, self.row.run, &g.gate));
-        let event = notify::Event {
-            kind: name,
-            rollout: self.row.name.clone(),
-            run: self.row.run,
-            text: text.to_owned(),
-            at: clock::now(),
-            data: json!({
-                "phase": self.state.phase, "weights": self.state.weights, "labels": self.plan.labels,
-                "look": self.state.look, "links": links,
-            }),
-        };
-        self.notifier.tell(&event);
     }
 
     /// The exit code, once there is one.
