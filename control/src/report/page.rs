@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{Point, Story, Unit};
+use super::{Story, Unit};
 
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
@@ -207,7 +207,7 @@ fn digits(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Criterion, Event, Step, Tone};
+    use super::super::{Criterion, Event, Point, Step, Tone};
     use super::*;
 
     fn story() -> Story {
