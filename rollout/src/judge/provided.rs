@@ -28,9 +28,27 @@ pub(super) fn measure(case: &Case<'_>, criterion: &Criterion) -> Result<(Evidenc
     Ok(match &answer.value {
         Measured::NoValues => (Evidence::unmeasured("the provider has no values"), from, true, at),
         Measured::Error { reason } => (Evidence::unmeasured(format!("the provider failed: {reason}")), from, true, at),
-        Measured::Values { canary, stable } => (plain(criterion, *canary, *stable), from, true, at),
-        Measured::Sums { canary, stable } => (sums(case, criterion, canary, stable), from, false, at),
+        Measured::Values { canary, stable } => {
+            let now = stable.filter(|s| s.is_finite());
+            match (now, kept(case, criterion)) {
+                (None, Some((Measured::Values { stable, .. }, from))) => {
+                    (plain(criterion, *canary, *stable), from, true, at)
+                }
+                _ => (plain(criterion, *canary, *stable), from, true, at),
+            }
+        }
+        Measured::Sums { canary, stable } => match kept(case, criterion) {
+            Some((Measured::Sums { stable, .. }, from)) => (sums(case, criterion, canary, stable), from, false, at),
+            _ => (sums(case, criterion, canary, stable), from, false, at),
+        },
     })
+}
+
+/// What was said of the stable version when it last had traffic, where it has none now; and of which step that is.
+fn kept<'a>(case: &Case<'a>, criterion: &Criterion) -> Option<(&'a Measured, String)> {
+    let baseline = case.baseline.filter(|_| case.weights.is_full())?;
+    let said = baseline.provided.get(&criterion.name)?;
+    Some((said, format!("{} in {}", case.plan.stable, baseline.name)))
 }
 
 fn plain(criterion: &Criterion, canary: f64, stable: Option<f64>) -> Evidence {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{Lagged, Readings, Totals, Window};
 use crate::plan::Weights;
-use crate::tick::{Effect, ProxyStatus};
+use crate::tick::{Effect, Measured, ProxyStatus};
 
 pub use look::{Figures, Look, VerdictKind};
 
@@ -212,6 +212,9 @@ pub struct Baseline {
     pub until_ms: u64,
     /// Its counters alone, under its name.
     pub totals: Totals,
+    /// What providers said last while it was measured, by the criterion's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provided: BTreeMap<String, Measured>,
 }
 
 /// Failed looks of one criterion.

@@ -115,6 +115,17 @@ pub enum Measured {
     },
 }
 
+impl Measured {
+    /// Whether it says something of the stable version.
+    pub(crate) fn knows_stable(&self) -> bool {
+        match self {
+            Self::Values { stable, .. } => stable.is_some_and(f64::is_finite),
+            Self::Sums { stable, .. } => stable.buckets.iter().any(|(count, _)| *count > 0),
+            Self::NoValues | Self::Error { .. } => false,
+        }
+    }
+}
+
 /// Sums over some things (requests, outcomes), in replicate buckets of users where the key is known.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -219,6 +230,7 @@ impl Baseline {
         if let Some(segments) = totals.variants.get(variant) {
             own.variants.insert(variant.to_owned(), segments.clone());
         }
-        Self { name: name.into(), variant: variant.to_owned(), since_ms, until_ms, totals: own }
+        let provided = std::collections::BTreeMap::new();
+        Self { name: name.into(), variant: variant.to_owned(), since_ms, until_ms, totals: own, provided }
     }
 }

@@ -98,8 +98,14 @@ impl Turn<'_> {
             return;
         }
         let name = format!("{} of attempt {}", self.plan.step(self.state.step).name, self.state.attempt);
-        self.state.baseline =
-            Some(Baseline::of(name, &self.plan.stable, window.since_ms, window.until_ms, &window.totals));
+        let mut baseline = Baseline::of(name, &self.plan.stable, window.since_ms, window.until_ms, &window.totals);
+        let said = self.input.measurements.iter().filter(|m| m.value.knows_stable());
+        baseline.provided = said.map(|m| (m.criterion.clone(), m.value.clone())).collect();
+        // What was not asked in this step was said in an earlier one.
+        for (criterion, value) in self.state.baseline.take().map(|b| b.provided).unwrap_or_default() {
+            baseline.provided.entry(criterion).or_insert(value);
+        }
+        self.state.baseline = Some(baseline);
     }
 
     /// What a judged step does with its look: nothing before its time is over, then on, longer, or what the policy says.
