@@ -24,6 +24,8 @@ async fn a_good_canary_climbs_every_step_and_is_promoted() -> Result<()> {
     let seen = load.stop().await?;
     assert!(seen.failed().is_empty(), "{:?}", seen.failed());
     assert_eq!(world.published()?, 10_000);
+    // Everybody went over once, and nobody went back.
+    assert_eq!(seen.ways().into_keys().collect::<Vec<_>>(), ["sc"], "{:?}", seen.ways());
     let events = ran.events();
     let steps: Vec<&str> =
         events.iter().filter(|e| e["kind"] == "stepStarted").filter_map(|e| e["step"].as_str()).collect();
@@ -118,5 +120,51 @@ async fn a_canary_that_answers_too_late_is_taken_back_for_its_timeouts() -> Resu
     };
     let ran = bad(Conduct { hanging: 4, ..Conduct::default() }, only, |b| timeout(b, "0.2s")).await?;
     assert!(back(&ran).1.contains("timeoutRate"), "{}", back(&ran).1);
+    Ok(())
+}
+
+/// A user on a connection of their own, who waits as long as it takes.
+async fn asks_and_waits(world: &World, tasks: &mut tokio::task::JoinSet<bool>, user: u64) -> Result<()> {
+    let mut client = world.envoy.http1().await?;
+    tasks.spawn(async move {
+        let answer = client.get("/", &[("x-user-id", &format!("user-{user}"))]).await;
+        answer.is_ok_and(|answer| answer.status < 500)
+    });
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_never_answers_is_taken_back_for_what_was_started_and_not_finished() -> Result<()> {
+    let world = World::start().await?;
+    let mut users = tokio::task::JoinSet::new();
+    let file = world.rollout(|file| {
+        file["spec"]["strategy"]["canary"]["steps"][0]["duration"] = json!("8s");
+        file["spec"]["analysis"]["criteria"] = json!([{"metric": "unfinishedRate", "versusBaseline": "2x"}]);
+    })?;
+    let running = world.run(&file, &[])?;
+    // Warm-up: there is something to compare with.
+    let mut user = 0;
+    while world.published()? == 0 {
+        asks_and_waits(&world, &mut users, user).await?;
+        user += 1;
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+    world.versions.canary.behave(Conduct { hanging: 1, ..Conduct::default() });
+    while world.published()? > 0 {
+        asks_and_waits(&world, &mut users, user).await?;
+        user += 1;
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+    let ran = running.ended().await?;
+    assert_eq!(ran.code, 10, "{}{}", ran.out, ran.err);
+    let (step, why) = back(&ran);
+    assert_eq!(step, "20%");
+    assert!(why.contains("unfinishedRate is"), "{why}");
+    // The next ones are answered, all of them.
+    let mut after = tokio::task::JoinSet::new();
+    for user in 0..100 {
+        asks_and_waits(&world, &mut after, user).await?;
+    }
+    assert!(after.join_all().await.into_iter().all(|answered| answered));
     Ok(())
 }

@@ -1,27 +1,23 @@
 //! What tests of rollouts begin with: two versions behind an Envoy, users who ask all the time, and `headgate` with a state folder
 //! of its own.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use headgate_tests::{Bootstrap, Client, Envoy, Fault, Result, headgate_binary, wait_until};
+use headgate_tests::{Bootstrap, Envoy, Fault, Result, headgate_binary, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncBufReadExt as _;
 use tokio::process::{Child, Command};
 
+use super::load::{Load, USERS};
 use crate::fixture::{Versions, route};
 
 /// The rollout's name in these tests.
 pub(super) const NAME: &str = "model-v2";
-/// How many different users ask.
-const USERS: u64 = 400;
-/// Connections that are open at once, and what each rests after a request.
-const CONNECTIONS: u64 = 4;
-const REST: Duration = Duration::from_millis(3);
 
 /// Two versions, an Envoy, and where `headgate` keeps its things.
 pub(super) struct World {
@@ -94,8 +90,7 @@ impl World {
         let file = file.display().to_string();
         let mut arguments = vec!["run", file.as_str(), "--json"];
         arguments.extend(more);
-        let child = self.command(&arguments)?.spawn()?;
-        Ok(Running { child })
+        Ok(Running::of(self.command(&arguments)?.spawn()?))
     }
 
     /// Runs a verb to its end; the state folder is named to those that have one.
@@ -148,11 +143,16 @@ impl World {
         Ok(command)
     }
 
-    /// The canary's share of the weights in the published file, in 1/10,000.
-    pub(super) fn published(&self) -> Result<u64> {
+    /// The plugin configuration in the published file.
+    fn plugin(&self) -> Result<Value> {
         let document: Value = serde_json::from_str(&std::fs::read_to_string(self.envoy.ecds_path())?)?;
         let text = document["resources"][0]["typed_config"]["config"]["configuration"]["value"].clone();
-        let config: Value = serde_json::from_str(text.as_str().unwrap_or_default())?;
+        Ok(serde_json::from_str(text.as_str().unwrap_or_default())?)
+    }
+
+    /// The canary's share of the weights in the published file, in 1/10,000.
+    pub(super) fn published(&self) -> Result<u64> {
+        let config = self.plugin()?;
         let route = config["routes"].as_array().into_iter().flatten().find(|r| r["name"] == "model");
         let variants = route.and_then(|r| r["variants"].as_array()).cloned().unwrap_or_default();
         let weight = |name: Option<&str>| -> u64 {
@@ -160,6 +160,60 @@ impl World {
             of.filter_map(|v| v["weight"].as_u64()).sum()
         };
         Ok(weight(Some("canary")) * 10_000 / weight(None).max(1))
+    }
+
+    /// What `headgate status` tells of the rollout.
+    pub(super) async fn status(&self) -> Result<Value> {
+        self.verb("status", &[]).await?.json()
+    }
+
+    /// Waits until the rollout's state, as it is written, is like this.
+    pub(super) async fn is(&self, what: &str, like: impl Fn(&Value) -> bool) -> Result<Value> {
+        let last = Mutex::new(Value::Null);
+        let seen = |value: Value| *last.lock().unwrap_or_else(PoisonError::into_inner) = value;
+        let waited = wait_until(what, || async {
+            let status = self.status().await?;
+            let is = like(&status);
+            seen(status);
+            Ok(is)
+        });
+        let waited = waited.await;
+        let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        waited.map(|()| last.clone()).map_err(|e| Fault::msg(format!("{e}; it is {last}")))
+    }
+
+    /// Waits until the rollout is in this phase.
+    pub(super) async fn phase(&self, phase: &str) -> Result<Value> {
+        self.is(&format!("the phase is {phase}"), |status| status["phase"] == phase).await
+    }
+
+    /// The audit.
+    pub(super) async fn history(&self) -> Result<Vec<Value>> {
+        let told = self.verb("history", &[]).await?.json()?;
+        Ok(told["history"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Waits until the proxy shows what is published.
+    pub(super) async fn applied(&self) -> Result<()> {
+        wait_until("the proxy shows the published revision", || async {
+            let shown = self.envoy.metrics().await?;
+            let shown: Vec<f64> = shown.select("headgate_revision", &[]).map(|(_, revision)| revision).collect();
+            Ok(shown.iter().any(|revision| Some(*revision) == self.plugin().ok().and_then(|c| c["revision"].as_f64())))
+        })
+        .await
+    }
+
+    /// Who is answered by the canary: each user asks once, through the proxy.
+    pub(super) async fn canary_users(&self) -> Result<BTreeSet<u64>> {
+        let mut client = self.envoy.http1().await?;
+        let mut users = BTreeSet::new();
+        for user in 0..USERS {
+            let answer = client.get("/", &[("x-user-id", &format!("user-{user}"))]).await?;
+            if answer.upstream() == "canary" {
+                users.insert(user);
+            }
+        }
+        Ok(users)
     }
 
     /// Waits until so much of the traffic is published for the canary.
@@ -198,131 +252,77 @@ impl Ran {
     }
 }
 
-/// A `headgate run` that goes on.
+/// A `headgate run` that goes on. It is killed by its id when this is dropped.
 pub(super) struct Running {
     child: Child,
+    out: Arc<Mutex<String>>,
+    err: Arc<Mutex<String>>,
+    readers: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Running {
+    fn of(mut child: Child) -> Self {
+        let (out, err) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<String>>::default());
+        let mut readers = Vec::new();
+        if let Some(pipe) = child.stdout.take() {
+            readers.push(tokio::spawn(read(pipe, Arc::clone(&out))));
+        }
+        if let Some(pipe) = child.stderr.take() {
+            readers.push(tokio::spawn(read(pipe, Arc::clone(&err))));
+        }
+        Self { child, out, err, readers }
+    }
+
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id().unwrap_or(0)
     }
 
-    /// Kills it as `kill -9` does, and gives what it had printed.
+    /// Ends it as `kill -9` does; gives what it had said.
     pub(super) async fn killed(mut self) -> Result<Ran> {
         self.child.start_kill()?;
-        Ok(Ran::of(&self.child.wait_with_output().await?))
+        self.ended().await
+    }
+
+    /// Waits until it has told an event like this.
+    pub(super) async fn tells(&self, what: &str, like: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut found = Value::Null;
+        let find = || {
+            let said = self.out.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            said.lines().filter_map(|line| serde_json::from_str(line).ok()).find(|event| like(event))
+        };
+        let waited = wait_until(&format!("{what} is told"), || async { Ok(find().is_some()) }).await;
+        if let Some(event) = find() {
+            found = event;
+        }
+        let said = self.out.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        waited.map(|()| found).map_err(|e| Fault::msg(format!("{e}; it said {said}")))
     }
 
     /// Waits for its end.
     pub(super) async fn ended(mut self) -> Result<Ran> {
         let patience = Duration::from_secs(90);
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
-        let reads = async {
-            use tokio::io::AsyncReadExt as _;
-            if let (Some(mut stdout), Some(mut stderr)) = (stdout, stderr) {
-                tokio::try_join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err))?;
+        let status = match tokio::time::timeout(patience, self.child.wait()).await {
+            Ok(status) => status?,
+            Err(_) => {
+                let said = self.out.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                return Err(Fault::msg(format!("`headgate run` did not end in {patience:?}; it said {said}")));
             }
-            self.child.wait().await
         };
-        let status = tokio::time::timeout(patience, reads).await;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (out, err) = (text(&out), text(&err));
-        match status {
-            Ok(status) => Ok(Ran { code: status?.code().unwrap_or(-1), out, err }),
-            Err(_) => Err(Fault::msg(format!("`headgate run` did not end in {patience:?}: {out}{err}"))),
+        for reader in self.readers {
+            reader.await?;
         }
+        let text = |said: &Mutex<String>| said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Ran { code: status.code().unwrap_or(-1), out: text(&self.out), err: text(&self.err) })
     }
 }
 
-/// What came of the users' requests.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// Requests that were answered, or failed.
-    pub(super) sent: AtomicU64,
-    /// Those with a status of 500 or more, and those without an answer, by what happened.
-    pub(super) failed: Mutex<BTreeMap<String, u64>>,
-    /// Requests that the canary answered, failures too.
-    pub(super) canary: AtomicU64,
-}
-
-impl Seen {
-    pub(super) fn failed(&self) -> BTreeMap<String, u64> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// Users who ask.
-pub(super) struct Load {
-    pub(super) seen: Arc<Seen>,
-    stop: Arc<AtomicBool>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-impl Load {
-    async fn start(envoy: &Envoy) -> Result<Self> {
-        let (seen, stop) = (Arc::new(Seen::default()), Arc::new(AtomicBool::new(false)));
-        let mut tasks = Vec::new();
-        for connection in 0..CONNECTIONS {
-            let (seen, stop, addr) = (Arc::clone(&seen), Arc::clone(&stop), envoy.ingress());
-            let mut client = Some(Client::http1(addr).await?);
-            tasks.push(tokio::spawn(async move {
-                let mut n = connection;
-                while !stop.load(Ordering::Relaxed) {
-                    let user = format!("user-{}", n % USERS);
-                    n += CONNECTIONS;
-                    let answer = match &mut client {
-                        Some(open) => open.get("/", &[("x-user-id", &user)]).await,
-                        none => match Client::http1(addr).await {
-                            Ok(open) => none.insert(open).get("/", &[("x-user-id", &user)]).await,
-                            Err(fault) => Err(fault),
-                        },
-                    };
-                    seen.sent.fetch_add(1, Ordering::Relaxed);
-                    let failed = match &answer {
-                        Ok(answer) => {
-                            seen.canary.fetch_add(u64::from(answer.upstream() == "canary"), Ordering::Relaxed);
-                            (answer.status >= 500).then(|| answer.status.to_string())
-                        }
-                        Err(_) => {
-                            client = None;
-                            Some("none".to_owned())
-                        }
-                    };
-                    if let Some(what) = failed {
-                        *seen.failed.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_insert(0) += 1;
-                    }
-                    tokio::time::sleep(REST).await;
-                }
-            }));
-        }
-        Ok(Self { seen, stop, tasks })
-    }
-
-    /// Waits until so many more requests were answered.
-    pub(super) async fn more(&self, count: u64) -> Result<()> {
-        let end = self.seen.sent.load(Ordering::Relaxed) + count;
-        let patience = Instant::now() + Duration::from_secs(60);
-        while self.seen.sent.load(Ordering::Relaxed) < end {
-            if Instant::now() > patience {
-                return Err(Fault::msg(format!("no {count} requests were answered")));
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        Ok(())
-    }
-
-    /// Nobody asks any more; what was asked is waited for.
-    pub(super) async fn stop(self) -> Result<Arc<Seen>> {
-        self.stop.store(true, Ordering::Relaxed);
-        for task in self.tasks {
-            // A request that a hanging version never answers is not waited for.
-            if let Ok(ended) = tokio::time::timeout(Duration::from_secs(20), task).await {
-                ended?;
-            }
-        }
-        Ok(self.seen)
+/// Keeps what a process says, line by line.
+async fn read(pipe: impl tokio::io::AsyncRead + Unpin, said: Arc<Mutex<String>>) {
+    let mut lines = tokio::io::BufReader::new(pipe).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push_str(&line);
+        said.push('\n');
     }
 }
