@@ -36,6 +36,9 @@ const LAYOUT: i64 = 1;
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(2);
 
+/// What is said of a file that is taken.
+const BUSY_WORDS: &str = "is being written by another process";
+
 const SCHEMA: &str = "
 create table rollouts (
   name text not null, run integer not null, target text not null, target_file text not null, route text not null,
@@ -98,7 +101,18 @@ impl Store {
         if path.exists() { Self::of(&path).map(Some) } else { Ok(None) }
     }
 
+    /// Two processes that make the file at the same moment are in each other's way, and SQLite does not wait there: tried again.
     fn of(path: &Path) -> Result<Self, Failure> {
+        for _ in 0..100 {
+            match Self::once(path) {
+                Err(failure) if failure.message.contains(BUSY_WORDS) => std::thread::sleep(Duration::from_millis(20)),
+                other => return other,
+            }
+        }
+        Self::once(path)
+    }
+
+    fn once(path: &Path) -> Result<Self, Failure> {
         let connection = Connection::open(path).map_err(|e| said(path, &e))?;
         let store = Self { path: path.to_owned(), connection: Mutex::new(connection) };
         store.prepare()?;
@@ -163,10 +177,9 @@ fn said(path: &Path, error: &rusqlite::Error) -> Failure {
             "the state file {} cannot be written: the disk is full. Make room; kills and rollbacks do not wait for it",
             path.display()
         )),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Failure::failed(format!(
-            "the state file {} is being written by another process for {BUSY:?}: try again",
-            path.display()
-        )),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Failure::failed(format!("the state file {} {BUSY_WORDS} for {BUSY:?}: try again", path.display()))
+        }
         _ => Failure::failed(format!("the state file {}: {text}", path.display())),
     }
 }
@@ -194,6 +207,17 @@ mod tests {
         assert!(failure.message.contains("is damaged"), "{}", failure.message);
         assert!(failure.message.contains("headgate kill"), "{}", failure.message);
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn many_that_make_the_file_at_once_all_get_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| Store::open(folder.path()).map(drop))).collect();
+            for one in all {
+                one.join().unwrap().unwrap();
+            }
+        });
     }
 
     #[test]
