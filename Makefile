@@ -37,7 +37,7 @@ wasm: ## Build the filter: target/headgate.wasm
 build: wasm ## Build the filter, and the control program: target/release/headgate
 	cargo build --release -p headgate-control
 
-bench: wasm ## Compare side by side with Envoy's own means: a table on the terminal
+bench: build ## Compare side by side with Envoy's own means: a table on the terminal
 	@scripts/install venv
 	cargo run --release -p headgate-benches
 

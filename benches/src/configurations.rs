@@ -71,6 +71,29 @@ pub(crate) fn thousand_routes() -> Value {
     document(&routes)
 }
 
+/// One route that everybody takes by the hash, all on stable: a rollout's beginning.
+pub(crate) fn plain() -> Value {
+    let mut route = route("model", [100, 0]);
+    route["overrides"] = json!([]);
+    route["output"] = json!({});
+    json!({"contract": 1, "revision": 1, "target": "bench", "routes": [route]})
+}
+
+/// A route of three versions and everything counted by replicate bucket: what a controller reads. Without `contract` and `revision`, which publishing
+/// gives it.
+pub(crate) fn three(canary: u32) -> Value {
+    let mut route = route("model", [60, 20]);
+    route["overrides"] = json!([]);
+    route["output"] = json!({});
+    route["variants"] = json!([
+        {"name": "stable", "weight": 60, "cluster": "model-v1"},
+        {"name": "canary", "weight": canary, "cluster": "model-v2"},
+        {"name": "third", "weight": 20, "cluster": "model-v2"}
+    ]);
+    let replicates = ["requests", "finished", "failures", "timeouts", "latency"];
+    json!({"metrics": {"replicates": replicates}, "routes": [route]})
+}
+
 /// What is pushed under load: two different divisions of the users, and the kill.
 pub(crate) fn pushed(revision: u64, step: Step) -> Value {
     let mut route = route("model", [50, 50]);

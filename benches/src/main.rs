@@ -17,6 +17,7 @@ mod load;
 mod memory;
 mod pushes;
 mod report;
+mod rollouts;
 mod sides;
 mod statistics;
 mod traffic;
@@ -24,6 +25,7 @@ mod upstream;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
@@ -56,6 +58,7 @@ enum Part {
     Cpu,
     Pushes,
     Memory,
+    Rollouts,
 }
 
 /// How much is measured.
@@ -69,14 +72,28 @@ pub(crate) struct Settings {
     pub(crate) pushes: usize,
     /// Envoys started for each point of the memory's line.
     pub(crate) starts: usize,
+    /// Failing canaries that are taken back.
+    pub(crate) catches: usize,
+    /// Ticks of the controller over many proxies.
+    pub(crate) ticks: u64,
+    /// How long the controller of many rollouts is watched.
+    pub(crate) watch: Duration,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let settings = if arguments.quick {
-        Settings { launches: 2, rounds: 4, pushes: 60, starts: 1 }
+        Settings { launches: 2, rounds: 4, pushes: 60, starts: 1, catches: 2, ticks: 5, watch: Duration::from_secs(15) }
     } else {
-        Settings { launches: 6, rounds: 12, pushes: 1_000, starts: 3 }
+        Settings {
+            launches: 6,
+            rounds: 12,
+            pushes: 1_000,
+            starts: 3,
+            catches: 10,
+            ticks: 20,
+            watch: Duration::from_secs(60),
+        }
     };
     let wanted = |part: Part| arguments.only.is_empty() || arguments.only.contains(&part);
     cores::rest()?;
@@ -95,6 +112,10 @@ fn main() -> Result<()> {
     if wanted(Part::Memory) {
         eprintln!("Memory:");
         report.memory = Some(runtime.block_on(memory::measure(&settings, upstreams))?);
+    }
+    if wanted(Part::Rollouts) {
+        eprintln!("Rollouts:");
+        report.rollouts = Some(runtime.block_on(rollouts::measure(&settings, upstreams))?);
     }
     if arguments.json {
         println!("{}", report.json());

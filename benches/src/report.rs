@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::cpu::Costs;
 use crate::memory::{Memory, WORKERS};
 use crate::pushes::Pushes;
+use crate::rollouts::{PROXIES, ROLLOUTS, Rollouts};
 use crate::statistics::{Estimate, quantile};
 
 /// A table's rows, the header first.
@@ -32,6 +33,8 @@ pub(crate) struct Report {
     pub(crate) pushes: Option<Pushes>,
     /// Memory.
     pub(crate) memory: Option<Memory>,
+    /// The rollout controller.
+    pub(crate) rollouts: Option<Rollouts>,
 }
 
 impl Report {
@@ -42,7 +45,16 @@ impl Report {
         // `PATH  version: COMMIT/1.40.0/…`: where it lies is nobody's business.
         let version = version.rsplit("version:").next().unwrap_or_default().trim().to_owned();
         let size = std::fs::metadata(wasm()?)?.len();
-        Ok(Self { quick, machine: machine(), envoy: version, size, cpu: None, pushes: None, memory: None })
+        Ok(Self {
+            quick,
+            machine: machine(),
+            envoy: version,
+            size,
+            cpu: None,
+            pushes: None,
+            memory: None,
+            rollouts: None,
+        })
     }
 
     /// For a terminal.
@@ -107,6 +119,9 @@ impl Report {
             text.push('.');
         }
         parts.push(("Memory and size", vec![(text, rows)]));
+        if let Some(rollouts) = &self.rollouts {
+            parts.push(("The rollout controller", vec![rollouts_table(rollouts)]));
+        }
         parts
     }
 
@@ -149,8 +164,14 @@ impl Report {
         let memory = self.memory.as_ref().map(|memory| {
             json!({"workers": WORKERS, "withoutMb": memory.without, "withMb": memory.with, "perWorkerMb": memory.per_worker()})
         });
+        let rollouts = self.rollouts.as_ref().map(|seen| {
+            let fleet = &seen.fleet;
+            json!({"caughtSeconds": seen.caught, "proxies": PROXIES, "pageKb": fleet.page, "ticks": fleet.ticks,
+                   "tickCpuSeconds": fleet.tick, "tickMb": fleet.memory, "rollouts": ROLLOUTS, "idleCpu": fleet.idle,
+                   "watchedSeconds": fleet.watched, "rolloutsMb": fleet.many})
+        });
         json!({"machine": self.machine, "envoy": self.envoy, "quick": self.quick, "wasmBytes": self.size, "cpu": cpu,
-               "pushes": pushes, "memory": memory})
+               "pushes": pushes, "memory": memory, "rollouts": rollouts})
     }
 }
 
@@ -186,6 +207,29 @@ fn pushes_table(seen: &Pushes) -> (String, Rows) {
         row(["kill to the last request at the canary", &times(&seen.kill), "p99 <= 20 ms"]),
         row(["latency of requests meanwhile", &times(&seen.latency), ""]),
         row(["growth of resident memory", &growth, "< 5 %"]),
+    ];
+    (text, rows)
+}
+
+fn rollouts_table(seen: &Rollouts) -> (String, Rows) {
+    let fleet = &seen.fleet;
+    let text = format!(
+        "A canary at 50 % and 200 requests a second that begins to fail wholly, error criterion, a look each second: {} runs, \
+         median / longest. One rollout over {PROXIES} proxies, 3 variants, 6 criteria: {:.0} ticks over recorded pages of {:.0} KB each. {ROLLOUTS} rollouts in one \
+         process, a proxy and a target each, a look each 10 s, watched for {:.0} s.",
+        seen.caught.len(),
+        fleet.ticks,
+        fleet.page,
+        fleet.watched
+    );
+    let caught = format!("{:.2} / {:.2} s", quantile(&seen.caught, 0.5), quantile(&seen.caught, 1.0));
+    let rows = vec![
+        row(["what", "measured", "target"]),
+        row(["first failure to the canary's last request", &caught, "<= 2.5 s"]),
+        row(["CPU of a tick over 1,000 proxies", &format!("{:.2} s", fleet.tick), "<= 1 s"]),
+        row(["memory of that process", &format!("{:.0} MB", fleet.memory), "<= 200 MB"]),
+        row(["CPU of 200 rollouts that wait", &format!("{:.2} % of a core", fleet.idle * 100.0), "< 2 %"]),
+        row(["memory of that process", &format!("{:.0} MB", fleet.many), ""]),
     ];
     (text, rows)
 }

@@ -29,6 +29,12 @@ pub(crate) fn requests() -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Requests of users who ask for nothing special.
+pub(crate) fn users() -> Vec<Vec<u8>> {
+    let of = |user: usize| format!("GET /predict HTTP/1.1\r\nhost: {}\r\nx-user-id: user-{user}\r\n\r\n", host(user));
+    (0..REQUESTS).map(|user| of(user).into_bytes()).collect()
+}
+
 /// The host that a user asks.
 pub(crate) fn host(user: usize) -> String {
     format!("shop-{:03}.example", user % HOSTS)

@@ -6,6 +6,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Result;
 use mio::net::{TcpListener, TcpStream};
@@ -23,6 +24,53 @@ pub(crate) enum Version {
     Stable,
     /// `model-v2`.
     Canary,
+}
+
+/// How the canary does.
+pub(crate) static CANARY: Canary =
+    Canary { fails: AtomicBool::new(false), failed: AtomicU64::new(0), last: AtomicU64::new(0) };
+
+/// A version that can be made to fail, and when it was asked. Times are [`clock::now`]'s; 0 is never.
+pub(crate) struct Canary {
+    fails: AtomicBool,
+    failed: AtomicU64,
+    last: AtomicU64,
+}
+
+impl Canary {
+    /// It answers, and nobody has asked it.
+    pub(crate) fn heal(&self) {
+        self.fails.store(false, Ordering::SeqCst);
+        self.failed.store(0, Ordering::SeqCst);
+        self.last.store(0, Ordering::SeqCst);
+    }
+
+    /// It fails from now on.
+    pub(crate) fn fail(&self) {
+        self.fails.store(true, Ordering::SeqCst);
+    }
+
+    /// When it was asked last.
+    pub(crate) fn last(&self) -> Option<u64> {
+        Some(self.last.load(Ordering::SeqCst)).filter(|at| *at > 0)
+    }
+
+    /// Seconds from its first failure to its last request.
+    pub(crate) fn failing_for(&self) -> Option<f64> {
+        let failed = Some(self.failed.load(Ordering::SeqCst)).filter(|at| *at > 0)?;
+        #[expect(clippy::cast_precision_loss, reason = "seconds in nanoseconds")]
+        Some((self.last()? - failed) as f64 / 1e9)
+    }
+
+    /// It is asked; whether it answers well.
+    fn asked(&self, now: u64) -> bool {
+        self.last.store(now, Ordering::SeqCst);
+        let fails = self.fails.load(Ordering::SeqCst);
+        if fails {
+            let _ = self.failed.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+        }
+        !fails
+    }
 }
 
 /// Where the servers listen. They serve until the process ends.
@@ -104,10 +152,13 @@ impl Connection {
             };
             self.read.extend_from_slice(chunk.get(..read).unwrap_or_default());
             if self.read.ends_with(b"\r\n\r\n") {
+                let now = clock::now();
+                let status =
+                    if self.letter == b'c' && !CANARY.asked(now) { "500 Internal Server Error" } else { "200 OK" };
                 let answer = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {BODY}\r\n\r\n{}{:019}",
+                    "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {BODY}\r\n\r\n{}{:019}",
                     char::from(self.letter),
-                    clock::now()
+                    now
                 );
                 self.read.clear();
                 if self.stream.write(answer.as_bytes()).ok() != Some(answer.len()) {
