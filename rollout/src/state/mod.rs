@@ -212,7 +212,7 @@ pub struct Baseline {
     pub until_ms: u64,
     /// Its counters alone, under its name.
     pub totals: Totals,
-    /// What providers said last while it was measured, by the criterion's name.
+    /// What providers said last of it while it was measured, by the criterion's name; nothing of the other version.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provided: BTreeMap<String, Measured>,
 }

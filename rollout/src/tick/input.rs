@@ -116,12 +116,19 @@ pub enum Measured {
 }
 
 impl Measured {
-    /// Whether it says something of the stable version.
-    pub(crate) fn knows_stable(&self) -> bool {
+    /// What it says of the stable version alone, if it says something. Finite, because JSON, in which states are kept, has no other numbers.
+    pub(crate) fn of_stable(&self) -> Option<Self> {
         match self {
-            Self::Values { stable, .. } => stable.is_some_and(f64::is_finite),
-            Self::Sums { stable, .. } => stable.buckets.iter().any(|(count, _)| *count > 0),
-            Self::NoValues | Self::Error { .. } => false,
+            Self::Values { stable, .. } => {
+                let stable = stable.filter(|s| s.is_finite())?;
+                Some(Self::Values { canary: 0.0, stable: Some(stable) })
+            }
+            Self::Sums { stable, .. } => {
+                let some = stable.buckets.iter().any(|(count, _)| *count > 0);
+                let finite = stable.buckets.iter().all(|(_, sum)| sum.is_finite());
+                (some && finite).then(|| Self::Sums { canary: Sums::default(), stable: stable.clone() })
+            }
+            Self::NoValues | Self::Error { .. } => None,
         }
     }
 }

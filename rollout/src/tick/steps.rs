@@ -99,8 +99,8 @@ impl Turn<'_> {
         }
         let name = format!("{} of attempt {}", self.plan.step(self.state.step).name, self.state.attempt);
         let mut baseline = Baseline::of(name, &self.plan.stable, window.since_ms, window.until_ms, &window.totals);
-        let said = self.input.measurements.iter().filter(|m| m.value.knows_stable());
-        baseline.provided = said.map(|m| (m.criterion.clone(), m.value.clone())).collect();
+        let said = self.input.measurements.iter();
+        baseline.provided = said.filter_map(|m| Some((m.criterion.clone(), m.value.of_stable()?))).collect();
         // What was not asked in this step was said in an earlier one.
         for (criterion, value) in self.state.baseline.take().map(|b| b.provided).unwrap_or_default() {
             baseline.provided.entry(criterion).or_insert(value);
