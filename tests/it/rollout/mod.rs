@@ -1,5 +1,6 @@
 //! Rollouts by the real `headgate run` on a real Envoy with users who ask all the time.
 
+mod airflow;
 mod blue_green;
 mod canary;
 mod decisions;
