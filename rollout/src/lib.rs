@@ -1,7 +1,7 @@
 //! What do the numbers mean, and what happens next?
 //!
-//! A rollout file ([`file`]) is checked into a [`plan`]. Readings of the proxies' counters become increments since a step
-//! began ([`measure`]), the judge says of each criterion pass, fail, inconclusive or error, and [`tick`]
+//! A rollout file ([`mod@file`]) is checked into a [`plan`]. Readings of the proxies' counters become increments since a step
+//! began ([`measure`]), the judge says of each criterion pass, fail, inconclusive or error, and [`tick()`]
 //! turns a [`state`], the plan and what was seen into the next state and effects. The live runner and the simulation call that
 //! one function.
 //!
