@@ -67,6 +67,8 @@ fn facts(plan: &Plan) -> Vec<(String, String)> {
         StrategyKind::Canary => "canary",
         StrategyKind::BlueGreen => "blue-green",
         StrategyKind::Shadow => "shadow, then canary",
+        StrategyKind::AbTest => "A/B test",
+        StrategyKind::Bandit => "bandit",
     };
     let mut facts = vec![
         ("Strategy", strategy.to_owned()),

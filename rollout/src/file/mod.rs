@@ -3,8 +3,10 @@
 //! The types mirror the YAML one to one and keep durations, percentages and amounts as written; [`check()`] reads them, fills in
 //! defaults and reports every problem at once. Reading YAML, and telling lines and columns, is the caller's.
 
+mod ab;
 mod analysis;
 mod around;
+mod bandit;
 mod check;
 mod strategy;
 mod value;
@@ -13,11 +15,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use ab::{AbTest, After, Better, Hypothesis, Looks, PrimaryMetric, Procedure};
 pub use analysis::{Analysis, BaselineSource, Criterion, FailureLimit, Importance, JudgeMode, Metric};
 pub use around::{
     Action, Bearer, Drill, Finalising, Gate, Monitoring, Notification, NotificationFormat, NotificationKind, Outcomes,
     Prometheus, Provider, Proxies, Webhook,
 };
+pub use bandit::Bandit;
 pub use check::{Force, Problem, check, check_forced};
 pub use strategy::{
     AnalysisStep, BlueGreen, Canary, ExpectedAnswer, PauseStep, ReadinessRequest, RollbackMode, RollbackPolicy,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Criterion, Gate, Percent, Span};
+use super::{AbTest, Bandit, Criterion, Gate, Percent, Span};
 
 /// How the new version is brought in: exactly one of the fields.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,12 @@ pub struct Strategy {
     /// It gets copies until the shadow's criteria hold, then the canary's steps. Example: `{share: 10%}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowFirst>,
+    /// Users are divided once, and a metric decides which version is better. Example: `{primary: {metric: errorRate}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ab_test: Option<AbTest>,
+    /// Shares of users follow the rewards that the variants earn. Not built yet: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandit: Option<Bandit>,
 }
 
 /// The new version's share rises step by step.

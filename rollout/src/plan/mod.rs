@@ -83,6 +83,10 @@ pub enum StrategyKind {
     BlueGreen,
     /// Copies first.
     Shadow,
+    /// A fixed division, and a question.
+    AbTest,
+    /// Shares that follow rewards.
+    Bandit,
 }
 
 /// How measurements are judged.

@@ -18,11 +18,21 @@ const LEAST_BEFORE_ALL: u32 = 1_000;
 /// All steps of the file's strategy.
 pub(super) fn all(context: &Context<'_>, checks: &mut Checks) -> (StrategyKind, Vec<Step>) {
     let strategy = &context.spec.strategy;
-    let given = [strategy.canary.is_some(), strategy.blue_green.is_some(), strategy.shadow.is_some()];
+    let given = [
+        strategy.canary.is_some(),
+        strategy.blue_green.is_some(),
+        strategy.shadow.is_some(),
+        strategy.ab_test.is_some(),
+        strategy.bandit.is_some(),
+    ];
     let count = given.iter().filter(|g| **g).count();
     if count != 1 {
         let reason = if count == 0 { "names no strategy" } else { "names more than one strategy" };
-        checks.push("spec.strategy", reason, "write exactly one of `canary`, `blueGreen` and `shadow`");
+        checks.push(
+            "spec.strategy",
+            reason,
+            "write exactly one of `canary`, `blueGreen`, `shadow`, `abTest` and `bandit`",
+        );
     }
     let (kind, steps) = if let Some(canary) = &strategy.canary {
         (StrategyKind::Canary, of_canary(canary, "spec.strategy.canary", context, checks, Vec::new()))
@@ -30,6 +40,12 @@ pub(super) fn all(context: &Context<'_>, checks: &mut Checks) -> (StrategyKind, 
         (StrategyKind::Shadow, of_shadow(shadow, context, checks))
     } else if let Some(blue_green) = &strategy.blue_green {
         (StrategyKind::BlueGreen, of_blue_green(blue_green, context, checks))
+    } else if strategy.ab_test.is_some() {
+        checks.push("spec.strategy.abTest", "is not built yet", "take `canary`");
+        (StrategyKind::AbTest, Vec::new())
+    } else if strategy.bandit.is_some() {
+        checks.push("spec.strategy.bandit", "is not built yet", "take `canary`");
+        (StrategyKind::Bandit, Vec::new())
     } else {
         (StrategyKind::Canary, Vec::new())
     };
