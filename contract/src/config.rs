@@ -43,6 +43,10 @@ pub struct PluginConfig {
     /// What is counted beside the standard series. Default: nothing. Example: `{"replicates": ["requests", "failures"]}`.
     #[serde(default, skip_serializing_if = "Metrics::is_default")]
     pub metrics: Metrics,
+    /// What the routes' shadows may cost, and where records of compared pairs go. Default: see there. Needs feature `shadow`.
+    #[cfg(feature = "shadow")]
+    #[serde(default, skip_serializing_if = "crate::Shadowing::is_default")]
+    pub shadowing: crate::Shadowing,
     /// The routes, first match wins; at most 2,000. Default empty.
     #[serde(default)]
     pub routes: Vec<Route>,

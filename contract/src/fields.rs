@@ -23,6 +23,8 @@ impl FromObject for PluginConfig {
             decisions: fields.optional("decisions"),
             client_address: fields.optional("clientAddress"),
             metrics: fields.optional("metrics"),
+            #[cfg(feature = "shadow")]
+            shadowing: fields.optional("shadowing"),
             routes: fields.optional("routes"),
         }
     }
@@ -83,6 +85,8 @@ impl FromObject for Route {
             segments: fields.optional("segments"),
             inbound: fields.optional("inbound"),
             mirror: fields.optional("mirror"),
+            #[cfg(feature = "shadow")]
+            shadow: fields.optional("shadow"),
             output: fields.optional("output"),
         }
     }
@@ -309,5 +313,94 @@ impl FromNode for SameSite {
 impl FromNode for MirrorBy {
     fn from_node(at: &At<'_>) -> Self {
         choice(at, &["hash", "random"], &[Self::Hash, Self::Random], Self::Hash)
+    }
+}
+
+#[cfg(feature = "shadow")]
+mod shadowing {
+    use super::{Fields, FromObject};
+    use crate::shadow;
+    use crate::{Budget, Comparison, NoiseCopy, Recorded, Records, ReplacedHeader, Shadow, Shadowing};
+
+    impl FromObject for Shadow {
+        fn from_object(fields: &Fields<'_>) -> Self {
+            Self {
+                cluster: fields.required("cluster"),
+                share: fields.required("share"),
+                by: fields.optional("by"),
+                segments: fields.optional("segments"),
+                methods: fields.or("methods", shadow::methods),
+                timeout_ms: fields.or("timeoutMs", shadow::timeout),
+                max_body_bytes: fields.or("maxBodyBytes", shadow::body),
+                host: fields.optional("host"),
+                drop_headers: fields.optional("dropHeaders"),
+                replace_headers: fields.optional("replaceHeaders"),
+                noise: fields.optional("noise"),
+                compare: fields.optional("compare"),
+                record: fields.optional("record"),
+            }
+        }
+    }
+
+    impl FromObject for ReplacedHeader {
+        fn from_object(fields: &Fields<'_>) -> Self {
+            Self { name: fields.required("name"), value: fields.optional("value"), env: fields.optional("env") }
+        }
+    }
+
+    impl FromObject for NoiseCopy {
+        fn from_object(fields: &Fields<'_>) -> Self {
+            Self { cluster: fields.required("cluster"), share: fields.or("share", shadow::everything) }
+        }
+    }
+
+    impl FromObject for Comparison {
+        fn from_object(fields: &Fields<'_>) -> Self {
+            Self { headers: fields.optional("headers") }
+        }
+    }
+
+    impl FromObject for Recorded {
+        fn from_object(fields: &Fields<'_>) -> Self {
+            Self {
+                matches: fields.or("matches", shadow::everything),
+                values: fields.optional("values"),
+                path: fields.optional("path"),
+                query: fields.optional("query"),
+                headers: fields.optional("headers"),
+                body_bytes: fields.optional("bodyBytes"),
+            }
+        }
+    }
+
+    impl FromObject for Shadowing {
+        fn from_object(fields: &Fields<'_>) -> Self {
+            Self { budget: fields.optional("budget"), records: fields.optional("records") }
+        }
+    }
+
+    impl FromObject for Budget {
+        fn from_object(fields: &Fields<'_>) -> Self {
+            Self {
+                in_flight: fields.or("inFlight", shadow::pairs),
+                per_second: fields.or("perSecond", shadow::rate),
+                bytes: fields.or("bytes", shadow::held),
+            }
+        }
+    }
+
+    impl FromObject for Records {
+        fn from_object(fields: &Fields<'_>) -> Self {
+            Self {
+                cluster: fields.optional("cluster"),
+                log: fields.optional("log"),
+                path: fields.or("path", shadow::path),
+                token_env: fields.optional("tokenEnv"),
+                per_second: fields.or("perSecond", shadow::records),
+                record_bytes: fields.or("recordBytes", shadow::record),
+                batch_bytes: fields.or("batchBytes", shadow::batch),
+                every_ms: fields.or("everyMs", shadow::every),
+            }
+        }
     }
 }

@@ -7,6 +7,8 @@
 //!
 //! Architecture Invariant: no clock, no randomness, no log, no I/O.
 
+#[cfg(feature = "shadow")]
+mod comparison;
 mod config;
 mod de;
 mod fields;
@@ -20,8 +22,12 @@ mod overrides;
 mod problem;
 mod read;
 mod route;
+#[cfg(feature = "shadow")]
+mod shadow;
 mod whole;
 
+#[cfg(feature = "shadow")]
+pub use comparison::Comparison;
 pub use config::{ClientAddress, Decisions, Metrics, PluginConfig, Replicate, TokenKey, Tokens};
 pub use key::{Absent, AddressSource, ClaimSource, ClaimType, CookieIssue, KeyPolicy, KeySource, SameSite};
 pub use matching::{ClaimMatch, FieldMatch, Match, PathMatch};
@@ -31,6 +37,8 @@ pub use overrides::Override;
 pub use problem::{Problem, Problems};
 pub use read::{Envelope, FEATURES, Read, envelope, read, read_strict, salvage_headers, salvage_target};
 pub use route::{Inbound, KeyList, Route, Segment, Variant};
+#[cfg(feature = "shadow")]
+pub use shadow::{Budget, NoiseCopy, Recorded, Records, ReplacedHeader, Shadow, Shadowing};
 
 /// The version of the contract that this build speaks. A document with a larger number is refused (its kill switch
 /// still works, see [`envelope`]).

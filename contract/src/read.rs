@@ -20,6 +20,8 @@ pub const FEATURES: &[&str] = &[
     "replicates",
     "claims",
     "defaultRoute",
+    #[cfg(feature = "shadow")]
+    "shadow",
 ];
 
 /// The part of a configuration that never changes, so that a kill reaches every filter ever built.

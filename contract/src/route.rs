@@ -49,6 +49,10 @@ pub struct Route {
     /// Copies of requests, sent by Envoy, whose answers are dropped. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
+    /// Copies of requests, sent by the filter, whose answers are compared with what the user got. Default: none. Needs feature `shadow`.
+    #[cfg(feature = "shadow")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<crate::Shadow>,
     /// How the decision is told to Envoy's router. Default: filter state `wasm.variant`.
     #[serde(default)]
     pub output: Output,

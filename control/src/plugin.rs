@@ -89,6 +89,7 @@ pub(crate) fn features(config: &PluginConfig) -> BTreeSet<String> {
         note("lists", !route.include.is_empty() || !route.exclude.is_empty());
         note("segments", !route.segments.is_empty());
         note("mirror", route.mirror.is_some());
+        note("shadow", route.shadow.is_some());
         note("claims", route.matches.as_ref().is_some_and(claims));
         note("claims", route.segments.iter().any(|s| claims(&s.matches)));
         if let Some(key) = &route.key {

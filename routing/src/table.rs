@@ -78,6 +78,8 @@ impl RoutingTable {
             decisions: None,
             client_address: headgate_contract::ClientAddress::default(),
             metrics: headgate_contract::Metrics::default(),
+            #[cfg(feature = "shadow")]
+            shadowing: headgate_contract::Shadowing::default(),
             routes: Vec::new(),
         };
         let trust = Trust::salvaged(headers);
