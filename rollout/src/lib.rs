@@ -10,6 +10,7 @@
 //!
 //! Architecture Invariant: no clock, no randomness, no log, no I/O.
 
+pub mod bandit;
 pub mod file;
 mod judge;
 pub mod measure;

@@ -5,6 +5,7 @@
 //! Criteria whose numbers come from elsewhere (CPU, memory, custom metrics, values) are left out, and [`Lived::left_out`] names them;
 //! outcomes of success are simulated. A hold that lasts as long as the step is taken for its end.
 
+pub mod bandits;
 mod random;
 mod traffic;
 

@@ -16,10 +16,12 @@
 //! | Several metrics or segments | [`multiple`], [`segments`] |
 //! | How likely is it better, and what is lost if not? | [`bayes`] |
 //! | Has a distribution moved since then? | [`drift`] |
+//! | What does each arm of a bandit earn, whose weights followed the rewards? | [`adaptive`] |
 //!
 //! Data that cannot answer give a [`Reason`], never NaN and never a panic. What this does not do: no thresholds, no
 //! policy, no time. It says what numbers mean; `judge` says what follows from it.
 
+pub mod adaptive;
 pub mod anytime;
 pub mod bayes;
 pub mod cell;

@@ -61,6 +61,8 @@ pub enum Reason {
     },
     /// Part of a test for one look was asked of data that are looked at repeatedly.
     Peeking,
+    /// A test that takes the weights for fixed was asked of data whose weights followed the results.
+    Adaptive,
 }
 
 impl fmt::Display for Reason {
@@ -88,6 +90,11 @@ impl fmt::Display for Reason {
             Reason::LengthsDiffer { left, right } => {
                 write!(out, "{left} entries against {right}: they belong in pairs")
             }
+            Reason::Adaptive => write!(
+                out,
+                "the weights followed the results: a variant that began badly by chance got fewer users and no chance to make up for it, so \
+                 plain averages are biased and an ordinary p-value means nothing. Use an estimate by weight epoch"
+            ),
             Reason::Peeking => write!(
                 out,
                 "this test holds for a single look at a size fixed in advance; looked at repeatedly it cries wolf far more \

@@ -5,6 +5,7 @@
 
 mod traffic;
 
+mod bandit_simulated;
 mod compare_simulated;
 mod degenerate;
 mod published;
