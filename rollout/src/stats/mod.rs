@@ -15,6 +15,7 @@
 //! | Do versions get the users that their weights say? | [`srm`] |
 //! | Several metrics or segments | [`multiple`], [`segments`] |
 //! | How likely is it better, and what is lost if not? | [`bayes`] |
+//! | Two answers to the same request: how far apart, how alike? | [`paired`] |
 //! | Has a distribution moved since then? | [`drift`] |
 //! | What does each arm of a bandit earn, whose weights followed the rewards? | [`adaptive`] |
 //!
@@ -36,6 +37,7 @@ pub mod fixed;
 pub mod histogram;
 pub mod multiple;
 pub mod normal;
+pub mod paired;
 pub mod quantile;
 mod reason;
 pub mod segments;

@@ -8,5 +8,6 @@ mod traffic;
 mod bandit_simulated;
 mod compare_simulated;
 mod degenerate;
+mod paired;
 mod published;
 mod sequential_simulated;

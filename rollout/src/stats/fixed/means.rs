@@ -95,13 +95,13 @@ pub fn welch(
 }
 
 /// P(T > t) of Student's distribution.
-pub(super) fn t_sf(t: f64, df: f64) -> Result<f64, Reason> {
+pub(in crate::stats) fn t_sf(t: f64, df: f64) -> Result<f64, Reason> {
     let law = StudentsT::new(0.0, 1.0, df).map_err(|_| Reason::NotFinite("the degrees of freedom"))?;
     Ok(law.sf(t))
 }
 
 /// The t with P(T > t) = p, for p in (0, 0.5].
-pub(super) fn t_isf(p: f64, df: f64) -> Result<f64, Reason> {
+pub(in crate::stats) fn t_isf(p: f64, df: f64) -> Result<f64, Reason> {
     // Wallace's approximation has all digits there, and the incomplete beta function loses them.
     if df > 1e6 {
         return Ok(normal::to_t(normal::isf(p), df));
