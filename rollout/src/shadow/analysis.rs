@@ -1,0 +1,524 @@
+//! Takes in comparisons one by one and sums them up, in memory that does not grow with their number.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::changes::Changes;
+use super::findings::{
+    Charts, Curves, Estimate, Example, Field, Findings, Labelled, Latency, Numbers, Outlier, Quantiles, RankTest,
+    Segment,
+};
+use super::latencies::Latencies;
+use super::noise::Noise;
+use super::numbers::Sums;
+use super::observed::{Observed, Right};
+use super::verdict::{self, Evidence, Limits, Timings};
+use crate::stats::design;
+use crate::stats::fixed::intervals::wilson;
+use crate::stats::fixed::proportions::Proportion;
+use crate::stats::fixed::{Alternative, Look};
+use crate::stats::paired::{Ranks, clustered};
+use crate::stats::{Arm, Reason};
+
+/// Segments and fields that are told apart; more go into one.
+const NAMES: usize = 1_000;
+/// What the rest is called.
+const OTHERS: &str = "(others)";
+
+/// How it is summed up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Pairs of numbers that are held for exact ranks.
+    pub exact: usize,
+    /// Rows of each list.
+    pub top: usize,
+    /// What is allowed.
+    pub limits: Limits,
+    /// Which fields count.
+    pub noise: Noise,
+    /// Who was right, by the request's name.
+    pub labels: BTreeMap<String, Right>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { exact: 1_000_000, top: 10, limits: Limits::default(), noise: Noise::default(), labels: BTreeMap::new() }
+    }
+}
+
+/// What one segment's pairs add up to.
+#[derive(Clone, Debug, Default)]
+struct Part {
+    agreement: Arm,
+    primary_errors: Arm,
+    shadow_errors: Arm,
+    primary: Latencies,
+    shadow: Latencies,
+    primary_micros: Arm,
+    shadow_micros: Arm,
+}
+
+/// In how many pairs a field differs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Differing {
+    pairs: f64,
+    noise: f64,
+}
+
+/// The sums.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    settings: Settings,
+    records: u64,
+    all: Part,
+    segments: BTreeMap<String, Part>,
+    incomparable: BTreeMap<String, f64>,
+    failed: BTreeMap<String, f64>,
+    fields: BTreeMap<String, Differing>,
+    /// Pairs with a second answer of the version in service.
+    noisy: f64,
+    changes: Changes,
+    numbers: Sums,
+    not_finite: u64,
+    largest: Vec<Example>,
+    outliers: Vec<Outlier>,
+    labelled: Labelled,
+    /// Sum and sum of squares of what compared records stand for.
+    weights: (f64, f64),
+    without_user: u64,
+}
+
+impl Analysis {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let numbers = Sums::new(settings.exact);
+        Self {
+            settings,
+            records: 0,
+            all: Part::default(),
+            segments: BTreeMap::new(),
+            incomparable: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            fields: BTreeMap::new(),
+            noisy: 0.0,
+            changes: Changes::default(),
+            numbers,
+            not_finite: 0,
+            largest: Vec::new(),
+            outliers: Vec::new(),
+            labelled: Labelled::default(),
+            weights: (0.0, 0.0),
+            without_user: 0,
+        }
+    }
+
+    /// Takes in a comparison.
+    pub fn take(&mut self, seen: &Observed<'_>) {
+        self.records += 1;
+        let weight = if seen.share > 0.0 && seen.share < 1.0 { 1.0 / seen.share } else { 1.0 };
+        let bucket = seen.bucket.unwrap_or_else(|| {
+            self.without_user += 1;
+            0
+        });
+        let name = seen.segment.as_deref().unwrap_or("default");
+        self.all.take(seen, bucket, weight);
+        match self.segments.get_mut(name) {
+            Some(part) => part.take(seen, bucket, weight),
+            None => {
+                let name = if self.segments.len() < NAMES { name } else { OTHERS };
+                self.segments.entry(name.to_owned()).or_default().take(seen, bucket, weight);
+            }
+        }
+        if let Some(error) = &seen.shadow.error {
+            count(&mut self.failed, error, weight);
+            return;
+        }
+        let Some(agrees) = seen.agrees else {
+            count(&mut self.incomparable, seen.incomparable.as_deref().unwrap_or("not said"), weight);
+            return;
+        };
+        self.weights.0 += weight;
+        self.weights.1 += weight * weight;
+        let told = match (seen.numbers, seen.difference) {
+            (Some((x, y)), _) => self.numbers.take(x, y, bucket),
+            (None, Some(difference)) => self.numbers.take_difference(difference, bucket),
+            (None, None) => true,
+        };
+        self.not_finite += u64::from(!told);
+        self.differing(seen, agrees, weight);
+        if !agrees {
+            self.example(seen);
+        }
+        self.outlier(seen);
+    }
+
+    fn differing(&mut self, seen: &Observed<'_>, agrees: bool, weight: f64) {
+        for difference in &seen.differences {
+            if let Some(field) = slot(&mut self.fields, &difference.path) {
+                field.pairs += weight;
+            }
+            if !agrees {
+                let (old, new) = (difference.primary.as_deref(), difference.shadow.as_deref());
+                self.changes.take(&difference.path, old, new, weight);
+            }
+        }
+        if let Some(noise) = &seen.noise {
+            self.noisy += weight;
+            for path in noise {
+                if let Some(field) = slot(&mut self.fields, path) {
+                    field.noise += weight;
+                }
+            }
+        }
+    }
+
+    fn example(&mut self, seen: &Observed<'_>) {
+        if let Some(id) = &seen.id
+            && let Some(right) = self.settings.labels.get(id.as_ref())
+        {
+            self.labelled.found += 1;
+            match right {
+                Right::Primary => self.labelled.primary += 1,
+                Right::Shadow => self.labelled.shadow += 1,
+                Right::Both => self.labelled.both += 1,
+                Right::Neither => self.labelled.neither += 1,
+            }
+        }
+        let difference = seen.numbers.map(|(x, y)| y - x).or(seen.difference);
+        #[expect(clippy::cast_precision_loss, reason = "a few fields")]
+        let size = difference.map_or(seen.differences.len() as f64, f64::abs);
+        if !size.is_finite() || !belongs(&self.largest, size, self.settings.top, |e| e.size) {
+            return;
+        }
+        let first = seen.differences.first();
+        let side = |number: Option<f64>, text: Option<&Cow<'_, str>>, status: Option<u16>| {
+            number
+                .map(|n| n.to_string())
+                .or_else(|| text.map(|t| t.to_string()))
+                .or_else(|| status.map(|s| s.to_string()))
+        };
+        let example = Example {
+            id: text(seen.id.as_ref()),
+            segment: seen.segment.as_deref().unwrap_or("default").to_owned(),
+            primary: side(seen.numbers.map(|n| n.0), first.and_then(|d| d.primary.as_ref()), seen.primary.status),
+            shadow: side(seen.numbers.map(|n| n.1), first.and_then(|d| d.shadow.as_ref()), seen.shadow.status),
+            size,
+            paths: seen.differences.iter().map(|d| d.path.to_string()).collect(),
+        };
+        keep(&mut self.largest, example, self.settings.top, |e| e.size);
+    }
+
+    fn outlier(&mut self, seen: &Observed<'_>) {
+        let (Some(primary), Some(shadow)) = (seen.primary.micros, seen.shadow.micros) else { return };
+        let slower = shadow - primary;
+        if slower > 0.0 && belongs(&self.outliers, slower, self.settings.top, |o| o.shadow - o.primary) {
+            let outlier = Outlier {
+                id: text(seen.id.as_ref()),
+                segment: seen.segment.as_deref().unwrap_or("default").to_owned(),
+                primary,
+                shadow,
+            };
+            keep(&mut self.outliers, outlier, self.settings.top, |o| o.shadow - o.primary);
+        }
+    }
+
+    /// What it comes to.
+    #[must_use]
+    pub fn findings(&self) -> Findings {
+        // Users are known of all, or intervals take pairs to be independent.
+        let independent = self.without_user > 0 || self.all.agreement.occupied() < 2;
+        let alpha = self.settings.limits.alpha;
+        let worth = self.worth();
+        let evidence = self.all.evidence("", independent, worth);
+        let segments: Vec<Evidence> =
+            self.segments.iter().map(|(name, part)| part.evidence(name, independent, worth)).collect();
+        let mut labelled = self.labelled.clone();
+        let labels = self.settings.labels.len() as u64;
+        labelled.elsewhere = labels.saturating_sub(labelled.found);
+        Findings {
+            records: self.records,
+            compared: self.all.agreement.units(),
+            incomparable: self.incomparable.clone(),
+            failed: self.failed.clone(),
+            agreement: estimate(&evidence, alpha),
+            segments: self
+                .segments
+                .iter()
+                .zip(&segments)
+                .map(|((name, part), e)| part.segment(name, e, alpha))
+                .collect(),
+            fields: self.fields(),
+            changes: self.changes.top(self.settings.top),
+            changes_missed: self.changes.missed(),
+            numbers: self.numbers_found(alpha, independent),
+            largest: self.largest.clone(),
+            latency: (self.all.primary.total() > 0.0 || self.all.shadow.total() > 0.0).then(|| Latency {
+                primary: quantiles(&self.all.primary),
+                shadow: quantiles(&self.all.shadow),
+                precision: Latencies::PRECISION,
+            }),
+            outliers: self.outliers.clone(),
+            labels: (labels > 0).then(|| said(labelled, alpha)),
+            verdict: verdict::judge(&evidence, &segments, &self.settings.limits),
+            charts: self.charts(),
+            notes: self.notes(independent),
+        }
+    }
+
+    /// How many independent records one unit is worth: less than 1 where records stand for several comparisons (Kish 1965, section 11.7).
+    fn worth(&self) -> f64 {
+        let (sum, squares) = self.weights;
+        if squares > 0.0 { (sum / squares).min(1.0) } else { 1.0 }
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        let compared = self.all.agreement.units();
+        let mut fields: Vec<Field> = self
+            .fields
+            .iter()
+            .filter(|_| compared > 0.0)
+            .map(|(path, differing)| {
+                let share = differing.pairs / compared;
+                let noise = (self.noisy > 0.0).then(|| differing.noise / self.noisy);
+                let counts = self.settings.noise.counts(share, noise.unwrap_or(0.0));
+                Field { path: path.clone(), pairs: differing.pairs, share, noise, counts }
+            })
+            .collect();
+        fields.sort_by(|a, b| b.counts.cmp(&a.counts).then(b.pairs.total_cmp(&a.pairs)));
+        fields.truncate(self.settings.top.max(1));
+        fields
+    }
+
+    fn numbers_found(&self, alpha: f64, independent: bool) -> Option<Numbers> {
+        let sums = &self.numbers;
+        let mut found = Numbers {
+            pairs: sums.differences.count(),
+            primary_mean: sums.pairs.means().map(|m| m.0),
+            shadow_mean: sums.pairs.means().map(|m| m.1),
+            mean: sums.differences.mean()?,
+            mean_absolute: sums.differences.mean_absolute()?,
+            deviation: sums.differences.deviation(),
+            largest: sums.differences.largest()?,
+            ..Numbers::default()
+        };
+        let between = if independent {
+            Err("nothing is known of the users".to_owned())
+        } else {
+            clustered::mean(&sums.by_bucket, alpha).map_err(|reason| reason.to_string())
+        };
+        match between {
+            Ok(mean) => (found.interval, found.p) = (Some(mean.interval), Some(mean.test.p)),
+            Err(reason) => found.interval_reason = Some(reason),
+        }
+        match sums.differences.t_test(alpha, Alternative::TwoSided, Look::Only) {
+            Ok(t) => {
+                found.t = Some([t.test.statistic, t.test.df, t.test.p]);
+                found.t_interval = Some(t.interval);
+            }
+            Err(reason) => found.t_reason = Some(reason.to_string()),
+        }
+        let correlated = sums.pairs.pearson(alpha).and_then(|r| Ok((r, sums.ranks.spearman()?)));
+        match correlated {
+            Ok((pearson, spearman)) => {
+                found.pearson = Some(pearson.r);
+                found.pearson_interval = pearson.interval;
+                found.spearman = Some(RankTest {
+                    statistic: spearman.rho,
+                    p: spearman.test.map(|t| t.p),
+                    error: spearman.error,
+                    pairs: sums.pairs.count(),
+                });
+            }
+            Err(reason) => found.correlation_reason = Some(reason.to_string()),
+        }
+        found.wilcoxon = wilcoxon(&sums.ranks).ok();
+        Some(found)
+    }
+
+    fn charts(&self) -> Charts {
+        let (bars, counts) = self.numbers.bars.shown();
+        let shares: Vec<f64> = (1..=99).map(|s| f64::from(s) / 100.0).chain([0.995, 0.999]).collect();
+        let curve = |of: &Latencies| shares.iter().map(|q| of.quantile(*q)).collect();
+        let curves = if self.all.primary.total() > 0.0 || self.all.shadow.total() > 0.0 {
+            Curves { primary: curve(&self.all.primary), shadow: curve(&self.all.shadow), shares }
+        } else {
+            Curves::default()
+        };
+        Charts { scatter: self.numbers.points.clone(), bars, counts, curves }
+    }
+
+    fn notes(&self, independent: bool) -> Vec<String> {
+        let mut notes = Vec::new();
+        if independent && self.records > 0 {
+            notes.push(
+                "Users are not known of all records, so intervals take each record for another user's: they are too narrow where users repeat."
+                    .to_owned(),
+            );
+        }
+        if self.weights.1 > self.weights.0 + 0.5 {
+            notes.push(
+                "Records are kept in different shares. Agreement, fields and latencies are weighted back; the statistics of numbers are of the records as they are."
+                    .to_owned(),
+            );
+        }
+        if self.not_finite > 0 {
+            notes.push(format!("{} pairs of numbers were not finite and are left out.", self.not_finite));
+        }
+        if self.fields.contains_key(OTHERS) || self.segments.contains_key(OTHERS) {
+            notes.push(format!("More than {NAMES} segments or fields: the rest is in {OTHERS}."));
+        }
+        if self.numbers.ranks.is_binned() {
+            notes.push(format!(
+                "More than {} pairs: ranks are binned, with the bounds between which the exact value lies.",
+                self.settings.exact
+            ));
+        }
+        notes
+    }
+}
+
+impl Part {
+    fn take(&mut self, seen: &Observed<'_>, bucket: usize, weight: f64) {
+        let error = |failed: bool| if failed { weight } else { 0.0 };
+        self.primary_errors.add(bucket, weight, error(seen.primary.failed()));
+        self.shadow_errors.add(bucket, weight, error(seen.shadow.failed()));
+        if let Some(micros) = seen.primary.micros {
+            self.primary.take(micros, weight);
+            self.primary_micros.add(bucket, weight, weight * micros);
+        }
+        if seen.shadow.error.is_some() {
+            return;
+        }
+        if let Some(agrees) = seen.agrees {
+            self.agreement.add(bucket, weight, if agrees { weight } else { 0.0 });
+        }
+        if let Some(micros) = seen.shadow.micros {
+            self.shadow.take(micros, weight);
+            self.shadow_micros.add(bucket, weight, weight * micros);
+        }
+    }
+
+    fn evidence(&self, segment: &str, independent: bool, worth: f64) -> Evidence {
+        let scaled = |arm: &Arm| {
+            let mut arm = arm.clone();
+            if independent {
+                for cell in &mut arm.cells {
+                    cell.units *= worth;
+                    cell.total *= worth;
+                }
+            }
+            arm
+        };
+        let timings = |latencies: &Latencies, sums: &Arm| {
+            let effect =
+                if independent { 1.0 / worth } else { design::of_mean(sums, latencies.variance()).max(1.0 / worth) };
+            (latencies.total() > 0.0).then(|| Timings {
+                histogram: latencies.histogram(),
+                p95: latencies.quantile(0.95),
+                effect,
+            })
+        };
+        Evidence {
+            segment: segment.to_owned(),
+            agreement: scaled(&self.agreement),
+            primary_errors: scaled(&self.primary_errors),
+            shadow_errors: scaled(&self.shadow_errors),
+            primary: timings(&self.primary, &self.primary_micros),
+            shadow: timings(&self.shadow, &self.shadow_micros),
+            independent,
+        }
+    }
+
+    fn segment(&self, name: &str, evidence: &Evidence, alpha: f64) -> Segment {
+        Segment {
+            name: name.to_owned(),
+            compared: self.agreement.units(),
+            agreement: estimate(evidence, alpha),
+            primary_errors: self.primary_errors.mean(),
+            shadow_errors: self.shadow_errors.mean(),
+            primary_p95: self.primary.quantile(0.95),
+            shadow_p95: self.shadow.quantile(0.95),
+        }
+    }
+}
+
+fn estimate(evidence: &Evidence, alpha: f64) -> Estimate {
+    match clustered::share(&evidence.agreement, evidence.independent, alpha) {
+        Ok(share) => Estimate {
+            value: Some(share.value),
+            low: Some(share.low),
+            high: Some(share.high),
+            effect: Some(share.effect),
+            buckets: share.buckets,
+            reason: None,
+        },
+        Err(reason) => {
+            Estimate { value: evidence.agreement.mean(), reason: Some(reason.to_string()), ..Estimate::default() }
+        }
+    }
+}
+
+fn wilcoxon(ranks: &Ranks) -> Result<RankTest, Reason> {
+    let found = ranks.signed_rank(Alternative::TwoSided, Look::Only)?;
+    Ok(RankTest { statistic: found.test.statistic, p: Some(found.test.p), error: found.error, pairs: found.pairs })
+}
+
+fn quantiles(of: &Latencies) -> Quantiles {
+    let at = |q: f64| of.quantile(q);
+    Quantiles { count: of.total(), p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), most: of.most() }
+}
+
+/// The labels' shares: Wilson's interval, and McNemar's exact test (1947, Psychometrika 12).
+fn said(mut labelled: Labelled, alpha: f64) -> Labelled {
+    #[expect(clippy::cast_precision_loss, reason = "what people can look at")]
+    let (shadow, decided) = (labelled.shadow as f64, (labelled.shadow + labelled.primary) as f64);
+    match Proportion::new(shadow, decided).and_then(|of| Ok((of.rate(), wilson(of, alpha)?))) {
+        Ok((value, [low, high])) => {
+            labelled.shadow_share =
+                Estimate { value: Some(value), low: Some(low), high: Some(high), ..Estimate::default() };
+            labelled.p = Some(even(shadow.min(decided - shadow), decided));
+        }
+        Err(reason) => labelled.shadow_share.reason = Some(reason.to_string()),
+    }
+    labelled
+}
+
+/// Two-sided chance of at most `fewer` of `n` with probability a half each.
+fn even(fewer: f64, n: f64) -> f64 {
+    use statrs::function::beta::beta_reg;
+    if 2.0 * fewer >= n {
+        return 1.0;
+    }
+    (2.0 * beta_reg(n - fewer, fewer + 1.0, 0.5)).min(1.0)
+}
+
+fn count(counts: &mut BTreeMap<String, f64>, name: &str, weight: f64) {
+    if let Some(count) = slot(counts, name) {
+        *count += weight;
+    }
+}
+
+/// The entry of a name, bounded in number.
+fn slot<'m, T: Default>(map: &'m mut BTreeMap<String, T>, name: &str) -> Option<&'m mut T> {
+    if !map.contains_key(name) {
+        let name = if map.len() < NAMES { name } else { OTHERS };
+        return Some(map.entry(name.to_owned()).or_default());
+    }
+    map.get_mut(name)
+}
+
+/// Whether something of this size belongs to the largest.
+fn belongs<T>(list: &[T], size: f64, most: usize, of: impl Fn(&T) -> f64) -> bool {
+    list.len() < most || list.last().is_some_and(|last| of(last) < size)
+}
+
+fn keep<T>(list: &mut Vec<T>, item: T, most: usize, of: impl Fn(&T) -> f64) {
+    let at = list.partition_point(|other| of(other) >= of(&item));
+    list.insert(at, item);
+    list.truncate(most);
+}
+
+fn text(of: Option<&Cow<'_, str>>) -> String {
+    of.map(|t| t.to_string()).unwrap_or_default()
+}
