@@ -8,7 +8,7 @@ use core::cell::{Cell, OnceCell, RefCell};
 use fnv::FnvHashMap;
 
 use headgate_contract::Replicate;
-use headgate_routing::{Assigned, Decision, Reason, RoutingTable};
+use headgate_routing::{Assigned, Credit, Decision, Reason, RoutingTable};
 use proxy_wasm::types::MetricType;
 
 use crate::host;
@@ -96,6 +96,8 @@ pub(crate) struct Series {
     headers: Slot,
     grpc: OnceCell<Box<[Slot; GRPC.len()]>>,
     replicates: OnceCell<Box<[[Slot; 32]; REPLICATES.len()]>>,
+    /// By goal of the route, by bucket.
+    goals: OnceCell<Vec<[Slot; 32]>>,
     /// Which of [`REPLICATES`] the configuration names.
     replicated: [bool; REPLICATES.len()],
 }
@@ -179,16 +181,16 @@ impl Series {
         let slots = self.replicates.get_or_init(Box::default);
         let slot = slots.get(index).and_then(|buckets| buckets.get(usize::from(bucket)));
         if let (Some(slot), Some((_, metric))) = (slot, REPLICATES.get(index)) {
-            slot.increment(by, || {
-                let labels = [
-                    ("route", self.route.as_str()),
-                    ("variant", &self.variant),
-                    ("segment", &self.segment),
-                    ("bucket", &bucket.to_string()),
-                ];
-                series::name(metric, &labels)
-            });
+            slot.increment(by, || self.by_bucket(metric, bucket, None));
         }
+    }
+
+    fn by_bucket(&self, metric: &str, bucket: u8, goal: Option<&str>) -> String {
+        let bucket = bucket.to_string();
+        let mut labels = vec![("route", self.route.as_str()), ("variant", &self.variant), ("segment", &self.segment)];
+        labels.extend(goal.map(|goal| ("goal", goal)));
+        labels.push(("bucket", &bucket));
+        series::name(metric, &labels)
     }
 
     /// A request that another cluster served than the variant names.
@@ -219,19 +221,40 @@ impl Board {
         Self { offsets, cells }
     }
 
+    /// A goal that was reached.
+    pub(crate) fn reached(&self, table: &RoutingTable, credit: &Credit) {
+        let Some(goals) = table.route(credit.route).map(|route| &route.goals) else { return };
+        let place = (credit.route, credit.variant, credit.segment);
+        let (Some(series), Some(goal)) = (self.of(table, place, Assigned::Hash), goals.get(credit.index)) else {
+            return;
+        };
+        let slots = series.goals.get_or_init(|| goals.iter().map(|_| Default::default()).collect());
+        if let Some(slot) = slots.get(credit.index).and_then(|buckets| buckets.get(usize::from(credit.replicate))) {
+            slot.increment(1, || series.by_bucket("headgate_goals", credit.replicate, Some(&goal.name)));
+        }
+    }
+
     /// The series of a decision.
     pub(crate) fn series(&self, table: &RoutingTable, decision: &Decision) -> Option<&Series> {
-        let route = table.route(decision.route)?;
-        let assigned = usize::from(decision.assigned == Assigned::Forced);
-        let index = self.offsets.get(decision.route)?
-            + (decision.variant * 2 + assigned) * (route.segments.len() + 1)
-            + decision.segment;
+        self.of(table, (decision.route, decision.variant, decision.segment), decision.assigned)
+    }
+
+    /// The series of a route, variant and segment.
+    fn of(
+        &self,
+        table: &RoutingTable,
+        (at, variant, segment): (usize, usize, usize),
+        assigned: Assigned,
+    ) -> Option<&Series> {
+        let route = table.route(at)?;
+        let forced = usize::from(assigned == Assigned::Forced);
+        let index = self.offsets.get(at)? + (variant * 2 + forced) * (route.segments.len() + 1) + segment;
         let cell = self.cells.get(index)?;
         if let Some(series) = cell.get() {
             return Some(series);
         }
-        let variant = route.variants.get(decision.variant)?;
-        let segment = match decision.segment.checked_sub(1) {
+        let variant = route.variants.get(variant)?;
+        let segment = match segment.checked_sub(1) {
             None => "default",
             Some(index) => route.segments.get(index)?.name.as_str(),
         };
@@ -240,7 +263,7 @@ impl Board {
             Box::new(Series {
                 route: route.name.clone(),
                 variant: variant.name.clone(),
-                assigned: decision.assigned.as_str(),
+                assigned: assigned.as_str(),
                 segment: segment.to_owned(),
                 cluster: variant.cluster.clone(),
                 requests: Default::default(),
@@ -250,6 +273,7 @@ impl Board {
                 headers: Slot::default(),
                 grpc: OnceCell::new(),
                 replicates: OnceCell::new(),
+                goals: OnceCell::new(),
                 replicated: REPLICATES.map(|(metric, _)| named.contains(&metric)),
             })
         }))

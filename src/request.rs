@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use headgate_routing::{Copy, Decision, Env, Event, HeaderOp, Outcome};
+use headgate_routing::{Copy, Credit, Decision, Env, Event, HeaderOp, Outcome};
 use proxy_wasm::types::MapType;
 
 use crate::counters::{self, End, Series};
@@ -24,24 +24,28 @@ const SLOW_BODY: u64 = 1_000;
 pub(crate) struct Stream {
     live: Rc<Live>,
     decided: Option<Decided>,
+    /// Goals that it reaches if its answer fits.
+    credits: Vec<Credit>,
+    /// Goals that it reached.
+    reached: Vec<Credit>,
+    grpc: bool,
+    /// Of gRPC, once it is known: it stands in the trailers, or in the headers of an answer that has no message.
+    grpc_status: Option<u64>,
 }
 
 struct Decided {
     decision: Decision,
-    grpc: bool,
     /// Monotonic, in nanoseconds.
     started: u64,
     /// In microseconds after the start.
     headers: Option<u64>,
     status: u16,
-    /// Of gRPC, once it is known: it stands in the trailers, or in the headers of an answer that has no message.
-    grpc_status: Option<u64>,
 }
 
 impl Stream {
     /// A request that the configuration in force decides.
     pub(crate) fn new(live: Rc<Live>) -> Self {
-        Self { live, decided: None }
+        Self { live, decided: None, credits: Vec::new(), reached: Vec::new(), grpc: false, grpc_status: None }
     }
 
     /// The request's headers are there, `count` of them; it `ends` with them, or has a body.
@@ -57,6 +61,11 @@ impl Stream {
                 Event::BadToken(fault) => counters::count("headgate_bad_tokens", &[("reason", fault.as_str())]),
             }
         }
+        if outcome.decision.is_some() || !outcome.credits.is_empty() {
+            // A gRPC request has a body: its end stands on a DATA frame, if need be on an empty one.
+            self.grpc = !ends && view.is_grpc();
+        }
+        self.credits = outcome.credits;
         let Some(decision) = outcome.decision else {
             counters::count("headgate_unmatched", &[]);
             return;
@@ -74,19 +83,23 @@ impl Stream {
                 counters::count("headgate_mirror_refused", &labels);
             }
         }
-        // A gRPC request has a body: its end stands on a DATA frame, if need be on an empty one.
-        let grpc = !ends && view.is_grpc();
-        self.decided =
-            Some(Decided { decision, grpc, started: host::monotonic(), headers: None, status: 0, grpc_status: None });
+        self.decided = Some(Decided { decision, started: host::monotonic(), headers: None, status: 0 });
     }
 
     /// The response's headers are there: the version's, or Envoy's own.
     pub(crate) fn answered(&mut self) {
+        let headers = self.decided.as_ref().map(Decided::elapsed);
+        if headers.is_none() && self.credits.is_empty() {
+            return;
+        }
+        let map = MapType::HttpResponseHeaders;
+        let status = host::header(map, ":status").and_then(|status| number(&status)).unwrap_or(0);
+        let table = &self.live.table;
+        self.credits.retain(|credit| table.reached(credit, status, &|name| host::header(map, name)));
+        self.reached = core::mem::take(&mut self.credits);
+        self.read_grpc(map);
         let Some(decided) = &mut self.decided else { return };
-        decided.headers = Some(decided.elapsed());
-        decided.status =
-            host::header(MapType::HttpResponseHeaders, ":status").and_then(|status| number(&status)).unwrap_or(0);
-        decided.read_grpc(MapType::HttpResponseHeaders);
+        (decided.headers, decided.status) = (headers, status);
         let Decision { route, variant, .. } = decided.decision;
         if let Some((name, value)) = self.live.table.response_header(route, variant) {
             failed(host::set_header(MapType::HttpResponseHeaders, name, value.as_bytes()).is_err(), "response_header");
@@ -101,17 +114,19 @@ impl Stream {
 
     /// The response has trailers, and they are there.
     pub(crate) fn trailed(&mut self) {
-        if let Some(decided) = &mut self.decided {
-            decided.read_grpc(MapType::HttpResponseTrailers);
-        }
+        self.read_grpc(MapType::HttpResponseTrailers);
     }
 
     /// The stream is over, answered or not.
     pub(crate) fn ended(&self) {
+        let live = &*self.live;
+        for credit in self.reached.iter().filter(|_| !self.grpc || self.grpc_status == Some(0)) {
+            live.board.reached(&live.table, credit);
+        }
         let Some(decided) = &self.decided else { return };
-        let Some(series) = self.live.board.series(&self.live.table, &decided.decision) else { return };
+        let Some(series) = live.board.series(&live.table, &decided.decision) else { return };
         let latency = decided.elapsed();
-        let grpc = decided.grpc.then(|| series::grpc(decided.grpc_status));
+        let grpc = self.grpc.then(|| series::grpc(self.grpc_status));
         let status = decided.status;
         let late =
             latency >= SLOW || decided.headers.is_some_and(|headers| latency.saturating_sub(headers) >= SLOW_BODY);
@@ -121,9 +136,7 @@ impl Stream {
         let end = End { class: series::class(status), grpc, timed_out, latency, headers: decided.headers };
         series.ended(&end, decided.decision.replicate);
     }
-}
 
-impl Decided {
     /// The status of a gRPC request, if `map` has it.
     fn read_grpc(&mut self, map: MapType) {
         if self.grpc
@@ -132,7 +145,9 @@ impl Decided {
             self.grpc_status = number(&status);
         }
     }
+}
 
+impl Decided {
     /// Microseconds since the start.
     fn elapsed(&self) -> u64 {
         host::monotonic().saturating_sub(self.started) / 1_000

@@ -5,10 +5,10 @@
 use crate::de::{At, Fields, FromNode, FromObject, choice};
 use crate::{
     Absent, AddressSource, ClaimMatch, ClaimSource, ClaimType, ClientAddress, CookieIssue, Decisions, Envelope,
-    FieldMatch, HeaderOutput, Inbound, KeyList, KeyPolicy, KeySource, Match, Metrics, Mirror, MirrorBy, Output,
+    FieldMatch, Goal, HeaderOutput, Inbound, KeyList, KeyPolicy, KeySource, Match, Metrics, Mirror, MirrorBy, Output,
     Override, PathMatch, PluginConfig, Replicate, Route, SameSite, Segment, TokenKey, Tokens, Variant,
 };
-use crate::{config, key, output};
+use crate::{config, goals, key, output};
 
 impl FromObject for PluginConfig {
     fn from_object(fields: &Fields<'_>) -> Self {
@@ -87,7 +87,19 @@ impl FromObject for Route {
             mirror: fields.optional("mirror"),
             #[cfg(feature = "shadow")]
             shadow: fields.optional("shadow"),
+            goals: fields.optional("goals"),
             output: fields.optional("output"),
+        }
+    }
+}
+
+impl FromObject for Goal {
+    fn from_object(fields: &Fields<'_>) -> Self {
+        Self {
+            name: fields.required("name"),
+            matches: fields.optional("match"),
+            status: fields.or("status", goals::status),
+            response_headers: fields.optional("responseHeaders"),
         }
     }
 }

@@ -12,6 +12,7 @@ mod comparison;
 mod config;
 mod de;
 mod fields;
+mod goals;
 mod key;
 pub mod limits;
 mod matching;
@@ -29,6 +30,7 @@ mod whole;
 #[cfg(feature = "shadow")]
 pub use comparison::Comparison;
 pub use config::{ClientAddress, Decisions, Metrics, PluginConfig, Replicate, TokenKey, Tokens};
+pub use goals::Goal;
 pub use key::{Absent, AddressSource, ClaimSource, ClaimType, CookieIssue, KeyPolicy, KeySource, SameSite};
 pub use matching::{ClaimMatch, FieldMatch, Match, PathMatch};
 pub use name::{check_header_name, check_name};

@@ -17,6 +17,10 @@ pub const WEIGHT: u32 = 1 << 20;
 pub const SEGMENTS: usize = 32;
 /// Overrides of one route.
 pub const OVERRIDES: usize = 64;
+/// Goals of one route.
+pub const GOALS: usize = 16;
+/// Goals of one configuration: each request is held against all of them.
+pub const ALL_GOALS: usize = 128;
 /// Key sources of one route.
 pub const KEY_SOURCES: usize = 16;
 /// Conditions of one match (hosts, methods, headers, query parameters and claims together).

@@ -22,6 +22,7 @@ pub const FEATURES: &[&str] = &[
     "defaultRoute",
     #[cfg(feature = "shadow")]
     "shadow",
+    "goals",
 ];
 
 /// The part of a configuration that never changes, so that a kill reaches every filter ever built.

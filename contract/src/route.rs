@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::whole::{whole, whole_map};
-use crate::{KeyPolicy, Match, Mirror, Output, Override};
+use crate::{Goal, KeyPolicy, Match, Mirror, Output, Override};
 
 /// One set of requests and the versions they are divided between. Order of decision: kill switch, override, signed
 /// inbound decision, include and exclude lists, the segment's weights, the hash of the key, else [`crate::Absent`].
@@ -53,6 +53,9 @@ pub struct Route {
     #[cfg(feature = "shadow")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<crate::Shadow>,
+    /// Conversions that are counted for this route's variants; at most 16. Default: none. Example: `[{"name": "purchase", "match": {"path": {"exact": "/checkout"}}}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub goals: Vec<Goal>,
     /// How the decision is told to Envoy's router. Default: filter state `wasm.variant`.
     #[serde(default)]
     pub output: Output,

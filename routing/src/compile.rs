@@ -1,10 +1,11 @@
 //! From a configuration to a table, or all that is wrong with it.
 
-use headgate_contract::limits::{LIST_ENTRIES, OVERRIDES, ROUTES, SEGMENTS, TOKEN_KEYS, VARIANTS, WEIGHT};
+use headgate_contract::limits::{ALL_GOALS, LIST_ENTRIES, OVERRIDES, ROUTES, SEGMENTS, TOKEN_KEYS, VARIANTS, WEIGHT};
 use headgate_contract::{CONTRACT, PluginConfig, Problems, Route, TokenKey, Variant};
 
 use crate::RoutingTable;
 use crate::checks::{Checks, twice};
+use crate::goals;
 use crate::host::HostIndex;
 use crate::key::Keys;
 use crate::matcher::Matcher;
@@ -25,19 +26,23 @@ pub fn compile(mut config: PluginConfig) -> Result<RoutingTable, Problems> {
     document(&config, &mut checks);
     let mut routes = Vec::with_capacity(config.routes.len());
     let mut hosts = HostIndex::default();
+    let mut goals = Vec::new();
     for (i, route) in config.routes.iter().enumerate().take(ROUTES) {
-        let ready = compile_route(route, &format!("routes[{i}]"), &config, &mut checks);
+        let path = format!("routes[{i}]");
+        let ready = compile_route(route, &path, &config, &mut checks);
+        goals::compile(route, i, &path, &mut checks, &mut goals);
         if let Ok(number) = u32::try_from(i) {
             hosts.add(number, &ready.matcher.hosts);
         }
         routes.push(ready);
     }
+    checks.at_most("routes", "goals", goals.len(), ALL_GOALS);
     for list in config.routes.iter_mut().flat_map(|route| route.include.iter_mut().chain(&mut route.exclude)) {
         list.keys = Vec::new();
         list.hashes = Vec::new();
     }
     checks.problems.into_result(())?;
-    Ok(RoutingTable::new(config, routes, hosts))
+    Ok(RoutingTable::new(config, routes, hosts, goals))
 }
 
 /// What is not of one route.
@@ -165,7 +170,8 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
         exclude,
         split: Split::new(salt, route.variants.iter().map(|v| (v.name.as_str(), v.weight))),
         segments,
-        replicate: (!config.metrics.replicates.is_empty()).then(|| Bucketer::new(salt, purpose::REPLICATE)),
+        replicate: (!config.metrics.replicates.is_empty() || !route.goals.is_empty())
+            .then(|| Bucketer::new(salt, purpose::REPLICATE)),
         mirror,
         told,
         untold,

@@ -1,10 +1,11 @@
 //! From a request to an outcome, in the order: kill switch, override, inbound decision, include and exclude lists, the segment's
 //! weights, the hash of the key, else the configured answer when there is no key.
 
+mod credits;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use headgate_contract::limits::REPLICATES;
 use headgate_contract::{Absent, Decisions, Route};
 
 use crate::reads::Reads;
@@ -29,6 +30,7 @@ impl RoutingTable {
             step(env, || ("routes".to_owned(), "no route matches: the request goes its way".to_owned()));
             self.pass_on(&reads, env, &mut out);
         }
+        self.credit(&reads, env, &mut out);
         out.clear_route_cache = !out.state.is_empty();
         out
     }
@@ -103,13 +105,7 @@ impl<'t, 'r> Request<'t, '_, 'r> {
         let assigned =
             if matches!(choice.reason, Reason::Hash | Reason::Issued) { Assigned::Hash } else { Assigned::Forced };
         let key = || choice.issued.as_deref().map(str::as_bytes).or_else(|| self.key());
-        let replicate = self
-            .ready
-            .replicate
-            .as_ref()
-            .filter(|_| assigned == Assigned::Hash)
-            .zip(key())
-            .and_then(|(bucketer, key)| u8::try_from(bucketer.bucket(key, u64::from(REPLICATES))).ok());
+        let replicate = if assigned == Assigned::Hash { key().and_then(|key| self.replicate(key)) } else { None };
         let copy = self.mirror(key, out);
         if self.ready.untold == Some(choice.variant) {
             self.step(".output.defaultRoute", || "Envoy's own route leads there: nothing is told".to_owned());

@@ -15,6 +15,8 @@ pub struct Outcome<'t> {
     pub clear_route_cache: bool,
     /// What is to be counted beside the decision.
     pub events: Vec<Event<'t>>,
+    /// Goals that the request reaches if its answer fits: see [`crate::RoutingTable::reached`].
+    pub credits: Vec<crate::Credit>,
 }
 
 /// Who gets what, and why. The numbers index the route's table.

@@ -22,8 +22,9 @@ pub fn of(route: &Route, replicates: usize) -> usize {
     let requests = BY_SEGMENT * segments + BY_ROUTE;
     let answers = ANSWERS * (segments + 1);
     let replicated = replicates * segments * usize::from(REPLICATES);
+    let goals = route.goals.len() * segments * usize::from(REPLICATES);
     let mirrored = if route.mirror.is_some() { MIRRORED } else { 0 };
-    route.variants.len() * (requests + answers + replicated + MISROUTED) + mirrored
+    route.variants.len() * (requests + answers + replicated + goals + MISROUTED) + mirrored
 }
 
 pub(crate) fn check(config: &PluginConfig, checks: &mut Checks) {
@@ -31,7 +32,7 @@ pub(crate) fn check(config: &PluginConfig, checks: &mut Checks) {
     if count > SERIES {
         checks.push(
             "routes",
-            format!("lead to up to {count} metric series, at most {SERIES} are taken: fewer segments, variants or replicates"),
+            format!("lead to up to {count} metric series, at most {SERIES} are taken: fewer segments, variants, replicates or goals"),
         );
     }
 }

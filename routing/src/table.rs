@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use headgate_contract::{PluginConfig, Route};
 
+use crate::goals::Goal;
 use crate::host::HostIndex;
 use crate::key::Keys;
 use crate::lists::Listed;
@@ -21,6 +22,7 @@ pub struct RoutingTable {
     pub(crate) config: PluginConfig,
     pub(crate) ready: Vec<Ready>,
     pub(crate) hosts: HostIndex,
+    pub(crate) goals: Vec<Goal>,
     pub(crate) trust: Trust,
 }
 
@@ -59,9 +61,9 @@ pub struct TypicalReads {
 }
 
 impl RoutingTable {
-    pub(crate) fn new(config: PluginConfig, ready: Vec<Ready>, hosts: HostIndex) -> Self {
+    pub(crate) fn new(config: PluginConfig, ready: Vec<Ready>, hosts: HostIndex, goals: Vec<Goal>) -> Self {
         let trust = Trust::new(&config);
-        Self { config, ready, hosts, trust }
+        Self { config, ready, hosts, goals, trust }
     }
 
     /// The table of a configuration of which only the kill switch was understood: no routes, everything stable, and
@@ -83,7 +85,7 @@ impl RoutingTable {
             routes: Vec::new(),
         };
         let trust = Trust::salvaged(headers);
-        Self { config, ready: Vec::new(), hosts: HostIndex::default(), trust }
+        Self { config, ready: Vec::new(), hosts: HostIndex::default(), goals: Vec::new(), trust }
     }
 
     /// Number of the configuration.
@@ -116,6 +118,7 @@ impl RoutingTable {
     /// Every header that some request may be asked for, pseudo-headers included.
     pub fn request_headers(&self) -> BTreeSet<&str> {
         let mut names: BTreeSet<&str> = self.trust.headers().collect();
+        names.extend(self.goals.iter().flat_map(|goal| goal.matcher.headers()));
         for ready in &self.ready {
             names.extend(ready.headers());
             names.extend(ready.key.iter().flat_map(Keys::headers));
@@ -131,7 +134,7 @@ impl RoutingTable {
     /// source of its key. For a shell that chooses between single reads and one read of the whole map.
     pub fn typical_reads(&self) -> TypicalReads {
         let usual = |name: &str| name.starts_with(':') || name == "cookie";
-        let always: Vec<&str> = self.trust.headers().collect();
+        let always = distinct(self.trust.headers().chain(self.goals.iter().flat_map(|goal| goal.matcher.headers())));
         let always_found = always.iter().filter(|name| usual(name)).count();
         let cost = |ready: &Ready| {
             let key = ready.key.as_ref().and_then(Keys::first_header);
