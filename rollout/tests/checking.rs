@@ -256,3 +256,31 @@ fn a_criterion_without_a_bound_gets_its_metrics_default() {
     let spec = with_criterion(json!({"metric": "headersP50", "floor": "5ms"}));
     assert_eq!(plan(spec).steps[0].criteria[0].bound, Bound::Ratio { factor: 1.2, floor: 5_000.0 });
 }
+
+#[test]
+fn goals_are_named_where_they_are_judged() {
+    let goals = json!([{"name": "purchase", "match": {"path": {"exact": "/checkout"}, "methods": ["POST"]}}]);
+    let judged = |criterion: Value| {
+        let mut spec = with_criterion(criterion);
+        spec["goals"] = goals.clone();
+        spec
+    };
+    let planned = plan(judged(json!({"metric": "goal", "goal": "purchase", "maxDrop": "0.5 points"})));
+    assert_eq!(planned.goals[0].name, "purchase");
+    assert_eq!(planned.replicates.iter().copied().collect::<Vec<_>>(), [Replicate::Requests]);
+    let criterion = &planned.steps[0].criteria[0];
+    assert_eq!((criterion.goal.as_deref(), criterion.bound), (Some("purchase"), Bound::Drop { by: 0.005 }));
+    let at = "spec.analysis.criteria[0]";
+    refused(judged(json!({"metric": "goal", "maxDrop": "1 points"})), &format!("{at}.goal"), false);
+    refused(judged(json!({"metric": "goal", "goal": "sale", "min": "1%"})), &format!("{at}.goal"), false);
+    refused(judged(json!({"metric": "errorRate", "goal": "purchase"})), &format!("{at}.goal"), false);
+    refused(judged(json!({"metric": "goal", "goal": "purchase"})), at, false);
+    refused(
+        judged(json!({"metric": "goal", "goal": "purchase", "versusBaseline": "2x"})),
+        &format!("{at}.versusBaseline"),
+        false,
+    );
+    let mut twice = judged(json!({"metric": "errorRate"}));
+    twice["goals"] = json!([{"name": "a"}, {"name": "a"}]);
+    refused(twice, "spec.goals[1].name", false);
+}

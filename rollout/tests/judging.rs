@@ -277,3 +277,25 @@ fn segments_are_compared_with_themselves_not_with_each_other() {
     let bad = run(400);
     assert_eq!(bad.state.outcome, Some(Outcome::RolledBack), "{:?}", bad.state.look);
 }
+
+#[test]
+fn a_version_whose_users_convert_less_is_taken_back_by_its_goal_alone() {
+    let judged = |converting| {
+        let mut world = world(json!({
+            "goals": [{"name": "purchase", "match": {"path": {"exact": "/checkout"}}}],
+            "analysis": {"interval": "1s", "criteria": [{"metric": "goal", "goal": "purchase", "maxDrop": "1 points"}]}
+        }));
+        world.stable.converting_per_mille = 100;
+        world.canary.converting_per_mille = converting;
+        world
+    };
+    let mut worse = judged(50);
+    let (_, name) = caught(&mut worse);
+    assert_eq!(name, "goal");
+    let figures = &worse.state.look.as_ref().unwrap().figures[0];
+    let (measured, baseline) = (figures.measured.unwrap(), figures.baseline.unwrap());
+    assert!(measured > 0.0 && measured < baseline - 0.01, "{measured} {baseline}");
+    let mut same = judged(100);
+    same.run(1_000, 300, |s| s.step == 1);
+    assert!(!same.saw(EventKind::LookFailed), "{:#?}", same.log);
+}

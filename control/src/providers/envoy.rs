@@ -199,6 +199,17 @@ fn counter(snapshot: &mut Snapshot, name: &str, sample: &Sample<'_>, wanted: &Wa
         }
         return;
     }
+    if name == "headgate_goals" {
+        let Ok(bucket) = label("bucket").parse::<usize>() else { return };
+        if label("route") == wanted.route && bucket < BUCKETS {
+            let goals = &mut slot(snapshot, label("variant"), label("segment")).goals;
+            let goal = goals.entry(label("goal").to_owned()).or_insert_with(|| vec![0; BUCKETS]);
+            if let Some(count) = goal.get_mut(bucket) {
+                *count += value;
+            }
+        }
+        return;
+    }
     if name == "headgate_misrouted" {
         if label("route") == wanted.route {
             *snapshot.misrouted.entry(label("variant").to_owned()).or_default() += value;
@@ -319,6 +330,9 @@ headgate_misrouted{route="shop",variant="canary",reason="other_cluster"} 2
 headgate_misrouted{route="other",variant="canary",reason="other_cluster"} 9
 headgate_replicate_failures{route="shop",variant="canary",segment="default",bucket="20"} 3
 headgate_replicate_requests{route="shop",variant="canary",segment="default",bucket="20"} 8
+headgate_goals{route="shop",variant="canary",segment="default",goal="purchase",bucket="20"} 5
+headgate_goals{route="shop",variant="canary",segment="default",goal="purchase",bucket="31"} 2
+headgate_goals{route="other",variant="canary",segment="default",goal="purchase",bucket="20"} 50
 headgate_requests{route="shop",variant="canary",assigned="hash",segment="default",reason="hash"} 7
 headgate_requests{route="shop",variant="canary",assigned="hash",segment="default",reason="issued"} 1
 headgate_requests{route="shop",variant="canary",assigned="forced",segment="default",reason="override"} 50
@@ -359,6 +373,9 @@ envoy_cluster_upstream_rq_total{envoy_cluster_name="shop_v2"} 4
             (canary.replicates[20].failures, canary.replicates[20].requests, canary.replicates.len()),
             (3, 8, 32)
         );
+        let purchases: Vec<(u64, u64)> = canary.conversions("purchase").collect();
+        assert_eq!((purchases[20], purchases[31], purchases[0], purchases.len()), ((5, 8), (2, 0), (0, 0), 32));
+        assert_eq!(canary.conversions("other").map(|(reached, _)| reached).sum::<u64>(), 0);
         assert_eq!(snapshot.variants["canary"]["premium"].grpc[14], 4);
         assert_eq!(snapshot.misrouted["canary"], 2);
         let copies = snapshot.copies.unwrap();

@@ -30,7 +30,7 @@ pub(crate) fn apply(in_force: &Value, plan: &Plan, shares: &Weights) -> Result<V
             fields.insert("share".to_owned(), json!(shares.mirror));
         }
     }
-    count_replicates(&mut next, plan);
+    count(&mut next, plan);
     Ok(next)
 }
 
@@ -112,11 +112,27 @@ fn keep_only(route: &mut Map<String, Value>, canary: &str, failsafe_seen: bool) 
     Ok(())
 }
 
-/// The configuration that also counts what a plan judges in buckets of users.
+/// The configuration that also counts what a plan judges: goals, and buckets of users.
 pub(crate) fn counted(in_force: &Value, plan: &Plan) -> Value {
     let mut next = in_force.clone();
-    count_replicates(&mut next, plan);
+    count(&mut next, plan);
     next
+}
+
+/// Sees to it that what is judged is counted: the plan's goals in the place of those of the same name, and in buckets of users.
+fn count(config: &mut Value, plan: &Plan) {
+    count_replicates(config, plan);
+    let routes = config.get_mut("routes").and_then(Value::as_array_mut);
+    let route = routes.into_iter().flatten().find(|r| merge::name(r) == plan.route).and_then(Value::as_object_mut);
+    let Some(route) = route.filter(|_| !plan.goals.is_empty()) else { return };
+    let goals = route.entry("goals").or_insert_with(|| json!([]));
+    let Some(goals) = goals.as_array_mut() else { return };
+    for wanted in plan.goals.iter().filter_map(|goal| serde_json::to_value(goal).ok()) {
+        match goals.iter_mut().find(|goal| merge::name(goal) == merge::name(&wanted)) {
+            Some(there) => *there = wanted,
+            None => goals.push(wanted),
+        }
+    }
 }
 
 /// Sees to it that what is judged is counted in buckets of users too.
@@ -178,6 +194,10 @@ pub(crate) fn holds(config: &Value, plan: &Plan, shares: &Weights) -> bool {
         let mut config = config.clone();
         if let Some(fields) = config.as_object_mut() {
             fields.remove("metrics");
+        }
+        let routes = config.get_mut("routes").and_then(Value::as_array_mut);
+        for fields in routes.into_iter().flatten().filter_map(Value::as_object_mut) {
+            fields.remove("goals");
         }
         config
     };

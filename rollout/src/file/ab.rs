@@ -67,6 +67,9 @@ pub struct AbTest {
 pub struct PrimaryMetric {
     /// What is measured.
     pub metric: Metric,
+    /// Which of `spec.goals`, for `goal`. Example: `purchase`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
     /// Where it comes from: a name of `providers`. Default: the proxies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,

@@ -64,7 +64,7 @@ pub enum BaselineSource {
 }
 
 /// One measurement and its bound: one of `max`, `min`, `maxDrop`, `maxRise` and `versusBaseline`. Without any the metric's default
-/// holds, against the baseline: 2x for rates, 1.2x for a median, 1.5x for other quantiles, CPU and memory; `success`, `value` and
+/// holds, against the baseline: 2x for rates, 1.2x for a median, 1.5x for other quantiles, CPU and memory; `goal`, `success`, `value` and
 /// `custom` have none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -75,6 +75,9 @@ pub struct Criterion {
     pub name: Option<String>,
     /// What is measured.
     pub metric: Metric,
+    /// Which of `spec.goals`, for `goal`. Example: `purchase`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
     /// Where it comes from: a name of `providers`. Default: the proxies; needed for `cpu`, `memory` and `custom`, and for
     /// `success` an intake of outcomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,6 +138,8 @@ pub enum Metric {
     HeadersP95,
     /// 99th percentile of the time to response headers.
     HeadersP99,
+    /// Conversions of a goal for each request: higher is better. Counted by the proxies, for the version that the hash gives the user.
+    Goal,
     /// Share of outcomes reported as a success (accuracy, conversions): higher is better.
     Success,
     /// Mean of the values reported as outcomes: higher is better, unless `max` or `maxRise` bounds it.

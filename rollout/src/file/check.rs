@@ -10,7 +10,7 @@ use std::fmt;
 use headgate_contract::{Replicate, check_name};
 use serde::{Deserialize, Serialize};
 
-use super::{API_VERSION, Action, BaselineSource, KIND, Metric, Percent, RollbackMode, Rollout, Span};
+use super::{API_VERSION, Action, BaselineSource, KIND, Metric, Percent, RollbackMode, Rollout, Span, Spec};
 use crate::plan::{Judging, Plan, ProxyPolicy, Source, share_alpha};
 
 /// One thing that is wrong with a rollout file.
@@ -132,6 +132,7 @@ fn compile(rollout: &Rollout) -> (Plan, Vec<Problem>) {
     let (strategy, steps) = steps::all(&context, &mut checks);
     let monitoring = steps::monitoring(&context, &mut checks);
     around::check(spec, &mut checks);
+    goals(spec, &mut checks);
     let rollback_ms = checks.span("spec.rollback.interval", spec.rollback.interval.as_ref(), 60_000);
     let tolerate = checks.percent("spec.proxies.tolerate", spec.proxies.tolerate.as_ref(), 0);
     let mut plan = Plan {
@@ -158,6 +159,7 @@ fn compile(rollout: &Rollout) -> (Plan, Vec<Problem>) {
         },
         stale_after_ms: checks.span("spec.monitoring.staleAfter", spec.monitoring.stale_after.as_ref(), 48 * HOUR),
         replicates: BTreeSet::new(),
+        goals: spec.goals.clone(),
         providers: spec.providers.clone(),
         notifications: spec.notifications.clone(),
         failsafe_cluster: spec.finalising.cluster.clone(),
@@ -264,6 +266,17 @@ fn judging(rollout: &Rollout, checks: &mut Checks) -> Judging {
     }
 }
 
+/// The goals' names; what else may be wrong with them is told when the plugin configuration is compiled.
+fn goals(spec: &Spec, checks: &mut Checks) {
+    for (index, goal) in spec.goals.iter().enumerate() {
+        let path = format!("spec.goals[{index}].name");
+        checks.name(&path, &goal.name);
+        if spec.goals.iter().take(index).any(|other| other.name == goal.name) {
+            checks.push(path, format!("`{}` is there twice", goal.name), "give each goal a name of its own");
+        }
+    }
+}
+
 /// What must be kept in replicate buckets for the criteria of a plan.
 fn replicates(plan: &Plan) -> BTreeSet<Replicate> {
     let mut out = BTreeSet::new();
@@ -280,6 +293,7 @@ fn replicates(plan: &Plan) -> BTreeSet<Replicate> {
             | Metric::HeadersP95
             | Metric::HeadersP99 => out.extend([Replicate::Finished, Replicate::Latency]),
             Metric::ClientErrorRate => out.extend([Replicate::Finished]),
+            Metric::Goal => out.extend([Replicate::Requests]),
             Metric::Success | Metric::Value | Metric::Cpu | Metric::Memory | Metric::Custom => {}
         }
     }

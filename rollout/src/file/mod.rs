@@ -105,6 +105,11 @@ pub struct Spec {
     /// Where measurements other than the proxies' own come from, by name. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<String, Provider>,
+    /// Conversions that the proxies count for this route's versions, without the application's help; they are published with the
+    /// weights, and counted anew with each change of them. Default: none.
+    /// Example: `[{name: purchase, match: {path: {exact: /checkout}, methods: [POST]}}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub goals: Vec<headgate_contract::Goal>,
     /// Who is told. Default: nobody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notifications: Vec<Notification>,

@@ -2,7 +2,7 @@
 //! "nothing there".
 
 use super::{allowed, f};
-use crate::file::{Importance, JudgeMode, WHOLE};
+use crate::file::{Importance, JudgeMode, Metric, WHOLE};
 use crate::measure::Window;
 use crate::plan::{Bound, Plan, Source, Unit, unit};
 use crate::stats::detect::{self, Traffic};
@@ -40,7 +40,10 @@ pub(crate) fn power(plan: &Plan, window: &Window) -> Vec<String> {
         let all = per_ms * f(step.duration_ms.unwrap_or(0));
         let canary = all * f64::from(parts) / f64::from(WHOLE);
         let criterion = step.criteria.iter().find(|c| {
-            unit(c.metric) == Unit::Share && c.source == Source::Proxies && c.importance != Importance::DryRun
+            unit(c.metric) == Unit::Share
+                && c.metric != Metric::Goal
+                && c.source == Source::Proxies
+                && c.importance != Importance::DryRun
         });
         let seen = format!(
             "{} at {} for {}: about {} requests of the new version",

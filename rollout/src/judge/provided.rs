@@ -114,7 +114,7 @@ fn sums(case: &Case<'_>, criterion: &Criterion, canary: &Sums, stable: &Sums) ->
     let found = if unit(criterion.metric) == Unit::Share {
         super::rates::test(&criterion.bound, std::slice::from_ref(&stratum), alpha, clustering)
     } else {
-        mean(&criterion.bound, &stratum, alpha)
+        mean(&criterion.bound, std::slice::from_ref(&stratum), alpha)
     };
     match found {
         Ok(finding) => {
@@ -129,10 +129,10 @@ fn sums(case: &Case<'_>, criterion: &Criterion, canary: &Sums, stable: &Sums) ->
     evidence
 }
 
-fn mean(bound: &Bound, stratum: &Stratum, alpha: f64) -> Result<Finding, Reason> {
+/// The statistics' question for a bound on a mean.
+pub(super) fn mean(bound: &Bound, strata: &[Stratum], alpha: f64) -> Result<Finding, Reason> {
     let worse = if bound.is_lower() { Worse::Lower } else { Worse::Higher };
     let ask = Ask { alpha, worse, clustering: Clustering::Buckets };
-    let strata = std::slice::from_ref(stratum);
     match *bound {
         Bound::Max { value } | Bound::Min { value } => compare::mean_bound(strata, value, &ask),
         Bound::Drop { by } | Bound::Rise { by } => compare::mean(strata, &Limit { ratio: 1.0, floor: by }, &ask),

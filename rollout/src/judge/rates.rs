@@ -1,4 +1,4 @@
-//! Shares of requests: errors, timeouts, 4xx, unfinished.
+//! Shares of requests: errors, timeouts, 4xx, unfinished; and conversions for each request, of which a user may have several.
 
 use super::sides::{Side, Sides, sides};
 use super::{Case, Evidence, alphas, beyond, by_threshold, f};
@@ -41,8 +41,7 @@ fn of(
     if criterion.metric == Metric::UnfinishedRate && lag.is_none() {
         return Evidence::open("it is known some time after the step's clock started");
     }
-    let strata: Vec<Stratum> = match sides.each.iter().map(|s| stratum(case, criterion.metric, s, sides, lag)).collect()
-    {
+    let strata: Vec<Stratum> = match sides.each.iter().map(|s| stratum(case, criterion, s, sides, lag)).collect() {
         Ok(strata) => strata,
         Err(problem) => return Evidence::unmeasured(problem),
     };
@@ -80,12 +79,20 @@ fn of(
         return evidence;
     }
     let clustering = if sides.copies { Clustering::Independent } else { Clustering::Buckets };
-    match test(&criterion.bound, &strata, alpha, clustering) {
+    // A user may convert more than once, and later than the request that counts: a mean, not a share.
+    let counted = criterion.metric == Metric::Goal;
+    let found = if counted {
+        super::provided::mean(&criterion.bound, &strata, alpha)
+    } else {
+        test(&criterion.bound, &strata, alpha, clustering)
+    };
+    match found {
         Ok(finding) => {
             evidence.exceeded = finding.exceeded && wrong;
             let base = finding.baseline.unwrap_or(0.0);
-            evidence.lower = finding.low.map(|low| (base + low).clamp(0.0, 1.0));
-            evidence.upper = finding.high.map(|high| (base + high).clamp(0.0, 1.0));
+            let most = if counted { f64::INFINITY } else { 1.0 };
+            evidence.lower = finding.low.map(|low| (base + low).clamp(0.0, most));
+            evidence.upper = finding.high.map(|high| (base + high).clamp(0.0, most));
         }
         Err(reason) => evidence.undecided = Some(reason.to_string()),
     }
@@ -113,7 +120,7 @@ fn no_baseline(sides: &Sides<'_>) -> &'static str {
 
 fn stratum(
     case: &Case<'_>,
-    metric: Metric,
+    criterion: &Criterion,
     side: &Side<'_>,
     sides: &Sides<'_>,
     lagged: Option<&Totals>,
@@ -121,8 +128,8 @@ fn stratum(
     let lag = |variant: &str| lagged.and_then(|l| l.variants.get(variant)).and_then(|s| s.get(side.segment));
     let baseline = match &side.baseline {
         // A window that is over has nothing on its way.
-        Some(counters) if !sides.concurrent => arm(metric, counters, Some(counters))?,
-        Some(counters) => arm(metric, counters, lag(&case.plan.stable))?,
+        Some(counters) if !sides.concurrent => arm(criterion, counters, Some(counters))?,
+        Some(counters) => arm(criterion, counters, lag(&case.plan.stable))?,
         None => Arm::default(),
     };
     let canary = if sides.copies {
@@ -130,12 +137,12 @@ fn stratum(
         // version's counts, it does to theirs.
         let cells: Vec<(f64, f64)> = baseline.cells.iter().map(|c| (c.units, c.total)).collect();
         let effect = design::effect_upper(&cells, case.step.criteria.first().map_or(0.001, |c| c.alpha));
-        let (units, total) = whole(metric, &side.canary);
+        let (units, total) = whole(criterion.metric, &side.canary);
         let mut arm = Arm::default();
         arm.add(0, units / effect, total / effect);
         arm
     } else {
-        arm(metric, &side.canary, lag(&case.plan.canary))?
+        arm(criterion, &side.canary, lag(&case.plan.canary))?
     };
     Ok(Stratum { name: side.segment.to_owned(), canary, baseline, share: side.share })
 }
@@ -153,7 +160,8 @@ fn whole(metric: Metric, counters: &Counters) -> (f64, f64) {
 }
 
 /// Units and events by bucket of users. `lag`: the counters as they were some time ago, for what is not finished yet.
-fn arm(metric: Metric, counters: &Counters, lag: Option<&Counters>) -> Result<Arm, String> {
+fn arm(criterion: &Criterion, counters: &Counters, lag: Option<&Counters>) -> Result<Arm, String> {
+    let metric = criterion.metric;
     let mut arm = Arm::default();
     if metric == Metric::ClientErrorRate {
         let (units, total) = whole(metric, counters);
@@ -163,6 +171,12 @@ fn arm(metric: Metric, counters: &Counters, lag: Option<&Counters>) -> Result<Ar
     let kept = counters.replicates.iter().any(|r| r.finished > 0 || r.requests > 0);
     if !kept && counters.finished() > 0 {
         return Err("the proxies do not keep it by buckets of users: `metrics.replicates` of the plugin configuration is not in force".to_owned());
+    }
+    if let Some(goal) = criterion.goal.as_deref() {
+        for (bucket, (reached, exposed)) in counters.conversions(goal).enumerate() {
+            arm.add(bucket, f(exposed), f(reached));
+        }
+        return Ok(arm);
     }
     for (bucket, replicate) in counters.replicates.iter().enumerate() {
         let (units, events) = match metric {

@@ -46,6 +46,10 @@ pub struct Counters {
     pub headers: Histogram,
     /// By replicate bucket of users, [`BUCKETS`] long or empty when the configuration keeps none.
     pub replicates: Vec<Replicates>,
+    /// Conversions by goal, then by replicate bucket of the user who made them (`headgate_goals`), each [`BUCKETS`] long. A user
+    /// who converts twice counts twice.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub goals: BTreeMap<String, Vec<u64>>,
 }
 
 /// What was counted of one bucket of users (`headgate_replicate_*`); what the configuration does not keep stays 0.
@@ -70,6 +74,12 @@ impl Counters {
         self.classes.iter().sum()
     }
 
+    /// Conversions of a goal and the requests that exposed its users, by replicate bucket; empty where no exposure was kept.
+    pub fn conversions<'a>(&'a self, goal: &str) -> impl Iterator<Item = (u64, u64)> + 'a {
+        let reached = self.goals.get(goal).map(Vec::as_slice).unwrap_or_default();
+        self.replicates.iter().enumerate().map(move |(b, r)| (reached.get(b).copied().unwrap_or(0), r.requests))
+    }
+
     /// Each scalar counter, in one order.
     fn scalars(&self) -> impl Iterator<Item = u64> + '_ {
         [self.requests, self.timeouts].into_iter().chain(self.classes).chain(self.grpc)
@@ -86,6 +96,10 @@ impl Counters {
                     && now.failures >= then.failures
                     && now.timeouts >= then.timeouts
                     && now.latency_us >= then.latency_us
+            })
+            && before.goals.iter().all(|(goal, then)| {
+                let now = self.goals.get(goal).map(Vec::as_slice).unwrap_or_default();
+                then.iter().enumerate().all(|(b, then)| now.get(b).copied().unwrap_or(0) >= *then)
             })
     }
 
@@ -118,6 +132,19 @@ impl Counters {
             total.failures += now.failures.saturating_sub(then.failures);
             total.timeouts += now.timeouts.saturating_sub(then.timeouts);
             total.latency_us += now.latency_us.saturating_sub(then.latency_us);
+        }
+        for (goal, now) in &now.goals {
+            if !self.goals.contains_key(goal) {
+                self.goals.insert(goal.clone(), Vec::new());
+            }
+            let Some(total) = self.goals.get_mut(goal) else { continue };
+            if total.len() < now.len() {
+                total.resize(now.len(), 0);
+            }
+            let then = then.goals.get(goal).map(Vec::as_slice).unwrap_or_default();
+            for (bucket, (total, now)) in total.iter_mut().zip(now).enumerate() {
+                *total += now.saturating_sub(then.get(bucket).copied().unwrap_or(0));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headgate_contract::Replicate;
+use headgate_contract::{Goal, Replicate};
 use serde::{Deserialize, Serialize};
 
 use crate::file::{
@@ -57,6 +57,9 @@ pub struct Plan {
     /// Metrics that the published configuration must keep in replicate buckets (`metrics.replicates`), so that a variance
     /// between users is known. Whoever publishes adds them to those that are there.
     pub replicates: BTreeSet<Replicate>,
+    /// Goals that the published route must count. Whoever publishes puts them in the place of those of the same name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub goals: Vec<Goal>,
     /// Providers, by name, as written.
     pub providers: BTreeMap<String, Provider>,
     /// Who is told, as written.
@@ -245,6 +248,9 @@ pub struct Criterion {
     pub name: String,
     /// What is measured.
     pub metric: Metric,
+    /// Which of the plan's goals, for [`Metric::Goal`] alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
     /// Where the measurement comes from.
     pub source: Source,
     /// What it may be.
@@ -353,6 +359,7 @@ pub(crate) fn unit(metric: Metric) -> Unit {
         | Metric::ClientErrorRate
         | Metric::TimeoutRate
         | Metric::UnfinishedRate
+        | Metric::Goal
         | Metric::Success => Unit::Share,
         Metric::LatencyP50
         | Metric::LatencyP95

@@ -165,7 +165,8 @@ fn simulated(plan: &Plan) -> (Plan, Vec<String>) {
     for step in plan.steps.iter_mut().chain([&mut plan.monitoring]) {
         let name = step.name.clone();
         step.criteria.retain(|criterion| {
-            let fits = criterion.source == Source::Proxies || criterion.metric == Metric::Success;
+            let proxies = criterion.source == Source::Proxies && criterion.metric != Metric::Goal;
+            let fits = proxies || criterion.metric == Metric::Success;
             if !fits {
                 left_out.push(format!("{} of {name}", criterion.name));
             }

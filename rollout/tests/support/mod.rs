@@ -48,11 +48,19 @@ pub struct Version {
     pub timeouts_per_mille: u64,
     pub hanging_per_mille: u64,
     pub latency_us: u64,
+    /// Requests in 1,000 that reach the goal `purchase`.
+    pub converting_per_mille: u64,
 }
 
 impl Version {
     pub fn good() -> Self {
-        Self { failing_per_mille: 0, timeouts_per_mille: 0, hanging_per_mille: 0, latency_us: 20_000 }
+        Self {
+            failing_per_mille: 0,
+            timeouts_per_mille: 0,
+            hanging_per_mille: 0,
+            latency_us: 20_000,
+            converting_per_mille: 0,
+        }
     }
 }
 
@@ -263,6 +271,9 @@ pub fn add(counters: &mut Counters, requests: u64, version: Version, salt: u64) 
         let bucket = ((n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) ^ salt) as usize % 32;
         let replicate = &mut counters.replicates[bucket];
         replicate.requests += 1;
+        if n * 617 % 1_000 < version.converting_per_mille {
+            counters.goals.entry("purchase".to_owned()).or_insert_with(|| vec![0; 32])[bucket] += 1;
+        }
         if n % 1_000 < version.hanging_per_mille {
             continue;
         }

@@ -90,12 +90,37 @@ impl Context<'_> {
         Some(Criterion {
             name,
             metric: written.metric,
+            goal: self.goal(written.metric, written.goal.as_deref(), path, checks),
             source,
             bound,
             importance: written.importance,
             failure_limit: limit,
             alpha: 0.0,
         })
+    }
+
+    /// The goal that a metric counts.
+    pub(super) fn goal(&self, metric: Metric, goal: Option<&str>, path: &str, checks: &mut Checks) -> Option<String> {
+        let names: Vec<&str> = self.spec.goals.iter().map(|g| g.name.as_str()).collect();
+        match (metric == Metric::Goal, goal) {
+            (false, None) => {}
+            (false, Some(_)) => {
+                checks.push(format!("{path}.goal"), "is not used", "write `metric: goal`, or leave it out");
+            }
+            (true, Some(name)) if names.contains(&name) => return Some(name.to_owned()),
+            (true, given) => {
+                let reason = match given {
+                    Some(name) => format!("there is no goal `{name}`"),
+                    None => "is missing".to_owned(),
+                };
+                let fix = match names.as_slice() {
+                    [] => "say in `spec.goals` which requests mean a conversion".to_owned(),
+                    names => format!("`spec.goals` has: {}", names.join(", ")),
+                };
+                checks.push(format!("{path}.goal"), reason, fix);
+            }
+        }
+        None
     }
 
     fn source(&self, written: &Written, path: &str, checks: &mut Checks) -> Source {
@@ -122,6 +147,9 @@ impl Context<'_> {
                     format!("there is no provider `{name}`"),
                     format!("`spec.providers` has: {known}"),
                 );
+            }
+            Some(_) if written.metric == Metric::Goal => {
+                checks.push(format!("{path}.provider"), "is not asked: the proxies count goals", "leave it out");
             }
             Some(provider) => {
                 let outcome = matches!(written.metric, Metric::Success | Metric::Value);
@@ -187,7 +215,7 @@ fn bound(written: &Written, path: &str, checks: &mut Checks) -> Option<Bound> {
     if *name != "versusBaseline" && written.floor.is_some() {
         checks.push(&floor_at, "belongs to `versusBaseline`", "leave it out");
     }
-    if *name == "versusBaseline" && written.metric == Metric::Success {
+    if *name == "versusBaseline" && matches!(written.metric, Metric::Success | Metric::Goal) {
         checks.push(
             &at,
             "says nothing of a share of which less is worse",
@@ -283,7 +311,7 @@ fn default_factor(metric: Metric) -> Option<f64> {
         Metric::LatencyP50 | Metric::HeadersP50 => Some(1.2),
         Metric::LatencyP95 | Metric::LatencyP99 | Metric::HeadersP95 | Metric::HeadersP99 => Some(1.5),
         Metric::Cpu | Metric::Memory => Some(1.5),
-        Metric::Success | Metric::Value | Metric::Custom => None,
+        Metric::Goal | Metric::Success | Metric::Value | Metric::Custom => None,
     }
 }
 
@@ -295,6 +323,7 @@ fn defaults() -> Vec<Criterion> {
             Some(Criterion {
                 name: metric_name(metric).to_owned(),
                 metric,
+                goal: None,
                 source: Source::Proxies,
                 bound: Bound::Ratio { factor: default_factor(metric)?, floor: default_floor(metric) },
                 importance: Importance::Critical,
@@ -318,6 +347,7 @@ pub(crate) fn metric_name(metric: Metric) -> &'static str {
         Metric::HeadersP50 => "headersP50",
         Metric::HeadersP95 => "headersP95",
         Metric::HeadersP99 => "headersP99",
+        Metric::Goal => "goal",
         Metric::Success => "success",
         Metric::Value => "value",
         Metric::Cpu => "cpu",
