@@ -12,6 +12,7 @@ mod counting;
 mod crash;
 mod decision;
 mod fixture;
+mod goals;
 mod golden;
 mod hops;
 mod keys;

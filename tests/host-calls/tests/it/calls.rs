@@ -177,3 +177,33 @@ fn reset_without_an_answer() {
         "clock_time_get*2 get_header_map_pairs*1 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*1 on_request_headers*1 record_metric*1 replace_header_map_value*1",
     );
 }
+
+/// A goal costs what it asks for, and only requests that may reach it are asked for more.
+#[test]
+fn that_reaches_a_goal() {
+    let counting = || {
+        with(|route| {
+            route["goals"] = json!([{"name": "sale", "match": {"path": {"exact": "/v1/predict"}},
+                "responseHeaders": [{"name": "x-order", "present": true}]}]);
+        })
+    };
+    check(
+        &mut counting(),
+        &[("x-user-id", "alice")],
+        &Answer::status("200", &[("x-order", "7")]),
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*2 increment_metric*3 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+    check(
+        &mut counting(),
+        &[("x-user-id", "alice")],
+        &Answer::status("404", &[("x-order", "7")]),
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+    let elsewhere = || with(|route| route["goals"] = json!([{"name": "sale", "match": {"methods": ["POST"]}}]));
+    check(
+        &mut elsewhere(),
+        &[("x-user-id", "alice")],
+        &ok(),
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+    );
+}
