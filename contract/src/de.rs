@@ -285,3 +285,20 @@ impl FromNode for u8 {
         Self::try_from(whole(at, Self::MAX.into())).unwrap_or_default()
     }
 }
+
+/// A number, of whole ones their value as a 64-bit float.
+#[cfg(feature = "shadow")]
+impl FromNode for f64 {
+    #[expect(clippy::cast_precision_loss, reason = "as JSON's numbers are read everywhere")]
+    fn from_node(at: &At<'_>) -> Self {
+        match at.node {
+            Node::Whole(value) => *value as Self,
+            Node::Negative(value) => *value as Self,
+            Node::Float(value) => *value,
+            _ => {
+                at.mistyped("a number");
+                0.0
+            }
+        }
+    }
+}

@@ -332,7 +332,7 @@ impl FromNode for MirrorBy {
 mod shadowing {
     use super::{Fields, FromObject};
     use crate::shadow;
-    use crate::{Budget, Comparison, NoiseCopy, Recorded, Records, ReplacedHeader, Shadow, Shadowing};
+    use crate::{Budget, NoiseCopy, Recorded, Records, ReplacedHeader, Shadow, Shadowing};
 
     impl FromObject for Shadow {
         fn from_object(fields: &Fields<'_>) -> Self {
@@ -362,13 +362,12 @@ mod shadowing {
 
     impl FromObject for NoiseCopy {
         fn from_object(fields: &Fields<'_>) -> Self {
-            Self { cluster: fields.required("cluster"), share: fields.or("share", shadow::everything) }
-        }
-    }
-
-    impl FromObject for Comparison {
-        fn from_object(fields: &Fields<'_>) -> Self {
-            Self { headers: fields.optional("headers") }
+            Self {
+                cluster: fields.required("cluster"),
+                share: fields.or("share", shadow::everything),
+                relative: fields.or("relative", shadow::relative),
+                absolute: fields.or("absolute", shadow::absolute),
+            }
         }
     }
 

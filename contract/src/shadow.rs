@@ -54,7 +54,7 @@ pub struct Shadow {
     /// Example: `{"cluster": "shop-v1", "share": 1000}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<NoiseCopy>,
-    /// What counts as the same answer. Default: the same class of status and the same body.
+    /// What counts as the same answer. Default: the same status and the same body.
     #[serde(default)]
     pub compare: Comparison,
     /// What records of compared pairs may tell. Default: of every pair, and nothing that users sent or got.
@@ -79,7 +79,7 @@ pub struct ReplacedHeader {
 }
 
 /// A second copy of a request that is copied, for the version that answered it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NoiseCopy {
@@ -88,6 +88,13 @@ pub struct NoiseCopy {
     /// Share of the copied requests that are copied twice, in 1/10,000: 0 to 10,000. Default 10,000.
     #[serde(default = "everything", deserialize_with = "whole")]
     pub share: u32,
+    /// A field is noise unless the candidate differs in it more often than the stable version differs from itself, by more than this
+    /// part of how often either does (Diffy's rule): 0 up to 1. Default 0.2.
+    #[serde(default = "relative")]
+    pub relative: f64,
+    /// The same as a part of all pairs that were compared so: 0 up to 1. Default 0.0003.
+    #[serde(default = "absolute")]
+    pub absolute: f64,
 }
 
 /// What a record of a compared pair tells beside ids, statuses, latencies and the paths that differ.
@@ -216,6 +223,14 @@ pub(crate) const fn body() -> u32 {
 
 pub(crate) const fn everything() -> u32 {
     10_000
+}
+
+pub(crate) const fn relative() -> f64 {
+    0.2
+}
+
+pub(crate) const fn absolute() -> f64 {
+    0.000_3
 }
 
 pub(crate) const fn pairs() -> u32 {

@@ -25,6 +25,7 @@ fn everything(schema: &Value, defs: &Value) -> Value {
         "array" => json!([everything(&schema["items"], defs)]),
         "string" => json!("text"),
         "integer" => json!(7),
+        "number" => json!(0.5),
         "boolean" => json!(true),
         other => panic!("a field of type {other}: {schema}"),
     }
