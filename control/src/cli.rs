@@ -1,6 +1,7 @@
 //! The command line: verbs, arguments and help. What they do is in `verbs`.
 
 pub(crate) mod rollouts;
+pub(crate) mod shadow;
 pub(crate) mod stats;
 
 use std::net::IpAddr;
@@ -137,6 +138,9 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  headgate stats sample-size --baseline 5% --to 6%\n  headgate stats sequential 12/4000 31/4000 --ratio 2 --floor 0.5%\n  headgate stats srm 600 400 --weights 50,50\n\nWhich test when: docs/statistics.md."
     )]
     Stats(stats::Stats),
+    /// A shadow's answers beside those that users got: analyze, label.
+    #[command(after_help = "Examples:\n  headgate shadow analyze records.jsonl --html shadow.html")]
+    Shadow(shadow::Shadow),
     /// Write a commented rollout file to start from.
     #[command(after_help = STRATEGIES)]
     Init(Init),

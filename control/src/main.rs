@@ -2,7 +2,7 @@
 //!
 //! `cli` is the command line, `verbs` what each verb does. Below them lie parts that know nothing of each other: documents
 //! and their checks (`document`, `structure`, `plugin`, `target`), what comes next (`merge`, `weights`), forms (`render`), the
-//! published file (`publisher`), and proxies (`proxy`, `stats`, `verify`).
+//! published file (`publisher`), records of comparisons (`shadow`), and proxies (`proxy`, `stats`, `verify`).
 
 mod answer;
 mod cli;
@@ -27,6 +27,7 @@ mod report;
 mod rollout_file;
 mod run;
 mod server;
+mod shadow;
 mod simulate;
 mod stats;
 mod store;

@@ -192,7 +192,7 @@ pub(crate) struct Repeated {
 }
 
 /// `5%` or `0.05`, between 0 and 1.
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let value = change(text)?;
     if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("it must lie between 0% and 100%".to_owned()) }
 }

@@ -6,7 +6,7 @@
 //! forbids that it could. Nothing here knows the store or judges anything.
 
 mod build;
-mod page;
+pub(crate) mod page;
 mod recorded;
 
 use serde::Serialize;

@@ -6,22 +6,24 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{Story, Unit};
 
-const STYLE: &str = include_str!("report.css");
+pub(crate) const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
-const UPLOT: &str = include_str!("vendor/uPlot.iife.min.js");
-const UPLOT_STYLE: &str = include_str!("vendor/uPlot.min.css");
-const UPLOT_LICENCE: &str = include_str!("vendor/LICENSE");
+pub(crate) const UPLOT: &str = include_str!("vendor/uPlot.iife.min.js");
+pub(crate) const UPLOT_STYLE: &str = include_str!("vendor/uPlot.min.css");
+pub(crate) const UPLOT_LICENCE: &str = include_str!("vendor/LICENSE");
+
+/// Nothing may be fetched and nothing sent, not even by a text that slipped through.
+pub(crate) const POLICY: &str =
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// The whole page.
 pub(crate) fn page(story: &Story) -> String {
     let mut out = String::with_capacity(200_000);
     let name = escaped(&story.name);
-    // Nothing may be fetched and nothing sent, not even by a text of the rollout's that slipped through.
-    let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
     let _ = writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>Rollout {name}</title>\n<style>\n{UPLOT_STYLE}\n{STYLE}</style>\n</head>\n<body>\n<main>"
     );
@@ -159,7 +161,7 @@ fn data(story: &Story) -> String {
 }
 
 /// Text that is text in HTML, in elements and in quoted attributes.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -12,6 +12,7 @@ mod render;
 mod report;
 mod run;
 mod set;
+mod shadow;
 mod simulate;
 mod standing;
 mod stats;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Explain(args) => explain::run(&args),
         Verb::Token(args) => token::run(&args),
         Verb::Stats(args) => stats::run(&args),
+        Verb::Shadow(args) => shadow::run(&args.kind),
         Verb::Init(args) => init::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Report(args) => report::run(&args),

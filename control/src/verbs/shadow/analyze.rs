@@ -1,0 +1,107 @@
+//! `headgate shadow analyze`: what records of comparisons say, read once, in constant memory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use headgate_rollout::shadow::{Analysis, Noise, Observed, Settings};
+use serde_json::json;
+
+use super::limits;
+use crate::answer::Answer;
+use crate::cli::shadow::Analyze;
+use crate::exit::{Exit, Failure};
+use crate::shadow::lines;
+use crate::shadow::record::{Mapping, Reader, Skipped};
+use crate::shadow::{labels, page, table};
+
+pub(super) fn run(args: &Analyze) -> Result<Answer, Failure> {
+    if !(args.limits.alpha > 0.0 && args.limits.alpha < 1.0) {
+        return Err(Failure::new(Exit::Usage, "--alpha must lie between 0 and 1, both excluded"));
+    }
+    let mapping = Mapping {
+        maps: args.maps.clone(),
+        micros: args.latency_unit.micros(),
+        absolute: args.tolerance,
+        relative: args.relative_tolerance,
+    };
+    let reader = Reader::new(&mapping).map_err(|why| Failure::new(Exit::Usage, format!("--map: {why}")))?;
+    let (known, unread) = args.labels.as_deref().map_or_else(|| Ok((BTreeMap::new(), 0)), labels::read)?;
+    let mut analysis = Analysis::new(Settings {
+        exact: args.exact,
+        top: args.top,
+        limits: limits(&args.limits),
+        noise: Noise::default(),
+        labels: known,
+    });
+    let read = each(&args.files, &reader, |seen| analysis.take(seen))?;
+    let mut found = analysis.findings();
+    if unread > 0 {
+        found.notes.push(format!("{unread} lines of the labels could not be read and are left out."));
+    }
+    let skipped = read.words();
+    if found.records == 0 {
+        let why = if skipped.is_empty() { "there is no line".to_owned() } else { format!("lines skipped: {skipped}") };
+        let message =
+            format!("{}: no comparison in it; {why}. Another tool's log is read with --map", names(&args.files));
+        return Err(Failure::new(Exit::Refused, message));
+    }
+    let mut text = String::new();
+    if !skipped.is_empty() {
+        text = format!("Lines skipped: {skipped}\n\n");
+    }
+    text.push_str(&table::findings(&found));
+    if let Some(path) = &args.html {
+        std::fs::write(path, page::page(&found, &names(&args.files), &skipped))
+            .map_err(|e| Failure::failed(format!("{} cannot be written: {e}", path.display())))?;
+        text.push_str(&format!("\nThe page: {}\n", path.display()));
+    }
+    let mut document = serde_json::to_value(&found).map_err(|e| Failure::failed(e.to_string()))?;
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("bytes".to_owned(), json!(read.bytes));
+        let counts: BTreeMap<&str, u64> = read.skipped.iter().map(|(why, n)| (why.name(), *n)).collect();
+        fields.insert("skipped".to_owned(), json!(counts));
+    }
+    Ok(Answer::done(document, text))
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) bytes: u64,
+    pub(super) skipped: BTreeMap<Skipped, u64>,
+}
+
+impl Read {
+    fn words(&self) -> String {
+        let list: Vec<String> = self.skipped.iter().map(|(why, count)| format!("{count} {}", why.words())).collect();
+        list.join(", ")
+    }
+}
+
+/// Reads files one after another; `-` is standard input.
+pub(super) fn each(files: &[PathBuf], reader: &Reader, mut take: impl FnMut(&Observed<'_>)) -> Result<Read, Failure> {
+    let mut read = Read::default();
+    for path in files {
+        let mut one = |line: &[u8], end: lines::End| match reader.read(line, end) {
+            Ok(seen) => take(&seen),
+            Err(why) => *read.skipped.entry(why).or_default() += 1,
+        };
+        let bytes = if path == Path::new("-") {
+            lines::each(std::io::stdin().lock(), &mut one)
+        } else {
+            std::fs::File::open(path).and_then(|file| lines::each(file, &mut one))
+        };
+        read.bytes += bytes.map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
+    }
+    Ok(read)
+}
+
+fn names(files: &[PathBuf]) -> String {
+    let name =
+        |path: &PathBuf| if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    match files {
+        [first, .., last] => format!("{} to {} ({} files)", name(first), name(last), files.len()),
+        [one] => name(one),
+        [] => String::new(),
+    }
+}
