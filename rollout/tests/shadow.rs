@@ -7,7 +7,7 @@ use headgate_rollout::shadow::{
 };
 
 fn answer(status: u16, micros: f64) -> Answer<'static> {
-    Answer { status: Some(status), micros: Some(micros), error: None }
+    Answer { status: Some(status), micros: Some(micros), ..Answer::default() }
 }
 
 /// Request `i` of user `i % users`: both answer 200 in about 20 ms and agree.
@@ -68,10 +68,15 @@ fn each_fault_has_its_recommendation() {
     });
     assert_eq!(failing.recommendation, Recommendation::FixErrors, "{failing:?}");
     let timeouts = run(&|i| {
-        let none = Answer { status: None, micros: None, error: Some("timeout".into()) };
+        let none = Answer { error: Some("timeout".into()), ..Answer::default() };
         if i % 10 == 0 { Observed { shadow: none, agrees: None, ..same(i, 900) } } else { same(i, 900) }
     });
     assert_eq!(timeouts.recommendation, Recommendation::FixErrors, "{timeouts:?}");
+    let gone = run(&|i| {
+        let none = Answer { error: Some("aborted".into()), ..Answer::default() };
+        if i % 2 == 0 { Observed { shadow: none, agrees: None, ..same(i, 900) } } else { same(i, 900) }
+    });
+    assert_eq!(gone.recommendation, Recommendation::Promote, "users who go away are not the shadow's fault: {gone:?}");
 }
 
 #[test]

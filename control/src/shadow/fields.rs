@@ -21,6 +21,9 @@ pub(crate) enum Slot {
     NewStatus,
     OldLatency,
     NewLatency,
+    OldGrpc,
+    NewGrpc,
+    OnlyNoise,
     Error,
     Difference,
     Share,
@@ -30,7 +33,7 @@ pub(crate) enum Slot {
     Noise,
 }
 
-const SLOTS: usize = 17;
+const SLOTS: usize = 20;
 
 /// Names for `--map`, with what they are.
 pub(crate) const NAMES: [(&str, Slot, &str); 14] = [
@@ -113,6 +116,9 @@ impl Fields {
             ("number.shadow", Slot::New),
             ("primary.status", Slot::OldStatus),
             ("shadow.status", Slot::NewStatus),
+            ("primary.grpcStatus", Slot::OldGrpc),
+            ("shadow.grpcStatus", Slot::NewGrpc),
+            ("onlyNoise", Slot::OnlyNoise),
             ("primary.us", Slot::OldLatency),
             ("shadow.us", Slot::NewLatency),
             ("shadow.error", Slot::Error),

@@ -149,7 +149,7 @@ mod tests {
                 agrees: Some(i > 9),
                 numbers: Some((f64::from(i), f64::from(i) + 1.0)),
                 differences: vec![Difference { path: "/<i>".into(), ..Difference::default() }],
-                primary: Answer { status: Some(200), micros: Some(900.0), error: None },
+                primary: Answer { status: Some(200), micros: Some(900.0), ..Answer::default() },
                 ..Observed::default()
             });
         }

@@ -132,8 +132,18 @@ impl Reader {
             _ => None,
         };
         let latency = |slot| found.number(slot).map(|value| value * self.micros);
-        let primary = Answer { status: status(found, Slot::OldStatus), micros: latency(Slot::OldLatency), error: None };
-        let shadow = Answer { status: status(found, Slot::NewStatus), micros: latency(Slot::NewLatency), error };
+        let primary = Answer {
+            status: status(found, Slot::OldStatus),
+            micros: latency(Slot::OldLatency),
+            grpc: status(found, Slot::OldGrpc),
+            error: None,
+        };
+        let shadow = Answer {
+            status: status(found, Slot::NewStatus),
+            micros: latency(Slot::NewLatency),
+            grpc: status(found, Slot::NewGrpc),
+            error,
+        };
         Observed {
             bucket,
             primary,
@@ -152,7 +162,9 @@ impl Reader {
 
     /// A record of the proxies.
     fn observed<'a>(&self, mut found: Found<'a>) -> Option<Observed<'a>> {
-        let agrees = truth(found.get(Slot::Agrees));
+        // What differs by itself does not count.
+        let noise = truth(found.get(Slot::OnlyNoise)) == Some(true);
+        let agrees = truth(found.get(Slot::Agrees)).map(|agrees| agrees || noise);
         let mut seen = self.common(&mut found);
         seen.incomparable = words(found.take(Slot::Incomparable));
         if agrees.is_none() && seen.incomparable.is_none() && seen.shadow.error.is_none() {
@@ -232,7 +244,7 @@ fn words(value: Option<Scalar<'_>>) -> Option<Cow<'_, str>> {
 fn status(found: &Found<'_>, slot: Slot) -> Option<u16> {
     let status = found.number(slot)?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0 to 999")]
-    (0.0..1_000.0).contains(&status).then_some(status as u16).filter(|status| *status > 0)
+    (0.0..1_000.0).contains(&status).then_some(status as u16)
 }
 
 #[cfg(test)]

@@ -380,6 +380,9 @@ impl Analysis {
 
 impl Part {
     fn take(&mut self, seen: &Observed<'_>, bucket: usize, weight: f64) {
+        if seen.shadow.is_nobodys_fault() {
+            return;
+        }
         let error = |failed: bool| if failed { weight } else { 0.0 };
         self.primary_errors.add(bucket, weight, error(seen.primary.failed()));
         self.shadow_errors.add(bucket, weight, error(seen.shadow.failed()));

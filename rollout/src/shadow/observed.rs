@@ -40,15 +40,30 @@ pub struct Answer<'a> {
     pub status: Option<u16>,
     /// Latency, microseconds.
     pub micros: Option<f64>,
+    /// gRPC status; none: unknown, or not gRPC.
+    pub grpc: Option<u16>,
     /// Why there is no answer: `timeout`, `unreachable`.
     pub error: Option<Cow<'a, str>>,
 }
+
+/// gRPC statuses that are the server's fault: unknown, deadline exceeded, unimplemented, internal, unavailable, data loss.
+const GRPC_FAILURES: [u16; 6] = [2, 4, 12, 13, 14, 15];
+/// Why there is no answer although the version could not help it: the user went away, or the proxy got another configuration.
+const NOBODYS_FAULT: [&str; 2] = ["aborted", "reconfigured"];
 
 impl Answer<'_> {
     /// Whether it is an error of the server's, or none.
     #[must_use]
     pub fn failed(&self) -> bool {
-        self.error.is_some() || self.status.is_some_and(|status| status >= 500)
+        self.error.is_some()
+            || self.status.is_some_and(|status| status >= 500)
+            || self.grpc.is_some_and(|status| GRPC_FAILURES.contains(&status))
+    }
+
+    /// Whether there is no answer, and the version could not help it.
+    #[must_use]
+    pub fn is_nobodys_fault(&self) -> bool {
+        self.error.as_deref().is_some_and(|error| NOBODYS_FAULT.contains(&error))
     }
 }
 
