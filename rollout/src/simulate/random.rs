@@ -4,14 +4,16 @@
 //! SplitMix64 as its authors advise. Counts above [`MANY`] are drawn from the normal distribution, which is as close to the
 //! binomial and the Poisson there as a simulation needs.
 
-use core::f64::consts::PI;
-
 /// Expected counts above this are drawn from the normal distribution.
 const MANY: f64 = 40.0;
 
 /// A stream of random numbers.
 #[derive(Debug, Clone)]
-pub(super) struct Random([u64; 4]);
+pub(super) struct Random {
+    state: [u64; 4],
+    /// Normal numbers come in pairs: the second of the last one.
+    spare: Option<f64>,
+}
 
 impl Random {
     /// A stream of its own for each seed.
@@ -24,11 +26,11 @@ impl Random {
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             z ^ (z >> 31)
         };
-        Self([next(), next(), next(), next()])
+        Self { state: [next(), next(), next(), next()], spare: None }
     }
 
     fn bits(&mut self) -> u64 {
-        let [a, b, c, d] = &mut self.0;
+        let [a, b, c, d] = &mut self.state;
         let out = b.wrapping_mul(5).rotate_left(7).wrapping_mul(9);
         let t = *b << 17;
         *c ^= *a;
@@ -45,10 +47,25 @@ impl Random {
         ((self.bits() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
     }
 
-    /// Standard normal (Box and Muller, 1958).
+    /// Standard normal (G. Marsaglia, T. A. Bray, "A Convenient Method for Generating Normal Variables", SIAM Review 6(3), 1964).
     pub(super) fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * self.uniform().ln()).sqrt();
-        radius * (2.0 * PI * self.uniform()).cos()
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
+        loop {
+            let (x, y) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
+            let square = x * x + y * y;
+            if square > 0.0 && square < 1.0 {
+                let factor = (-2.0 * square.ln() / square).sqrt();
+                self.spare = Some(y * factor);
+                return x * factor;
+            }
+        }
+    }
+
+    /// Exponential with mean 1.
+    pub(super) fn exponential(&mut self) -> f64 {
+        -self.uniform().ln()
     }
 
     /// Gamma with this shape above 0, scale 1 (G. Marsaglia, W. W. Tsang, "A Simple Method for Generating Gamma Variables",
@@ -63,7 +80,12 @@ impl Random {
         loop {
             let x = self.normal();
             let v = (1.0 + c * x).powi(3);
-            if v > 0.0 && self.uniform().ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+            if v <= 0.0 {
+                continue;
+            }
+            let u = self.uniform();
+            // Their squeeze spares most of the logarithms.
+            if u < 1.0 - 0.0331 * x.powi(4) || u.ln() < 0.5 * x * x + d - d * v + d * v.ln() {
                 return d * v;
             }
         }
@@ -162,6 +184,7 @@ mod tests {
         for (seen, mean, variance) in [
             (moments(Random::uniform), 0.5, 1.0 / 12.0),
             (moments(Random::normal), 0.0, 1.0),
+            (moments(Random::exponential), 1.0, 1.0),
             (moments(|r| r.gamma(0.3)), 0.3, 0.3),
             (moments(|r| r.gamma(4.0)), 4.0, 4.0),
             (moments(|r| r.beta(0.1, 0.2)), 0.1, 0.2 * 0.1 * 0.9),

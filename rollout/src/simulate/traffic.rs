@@ -186,7 +186,7 @@ fn bucket(users: u64, v: Version, scenario: &Scenario, random: &mut Random) -> B
     let told_apart = users.min(MOST_USERS);
     let mut sum = Bucket::default();
     for _ in 0..told_apart {
-        let activity = random.gamma(1.0);
+        let activity = random.exponential();
         sum.share += activity;
         sum.error += activity * random.beta(v.error, scenario.correlation);
         sum.client_error += activity * random.beta(v.client_error, scenario.correlation);
