@@ -30,7 +30,9 @@ impl<'t> Labels<'t> {
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'t str, &'t str)> {
         let mut rest = self.0;
         core::iter::from_fn(move || {
-            let (name, after) = rest.split_once("=\"")?;
+            // One byte is found sooner than two.
+            let (name, after) = rest.split_once('=')?;
+            let after = after.strip_prefix('"')?;
             let bytes = after.as_bytes();
             let mut end = 0;
             // To the first quote that is not escaped.
@@ -42,6 +44,11 @@ impl<'t> Labels<'t> {
             Some((name.trim(), value))
         })
     }
+}
+
+/// The part of a name that is the filter's own: Istio and plain Envoy differ in what they put before it.
+pub(crate) fn ours(name: &str) -> Option<&str> {
+    if name.starts_with("headgate_") { Some(name) } else { name.get(name.rfind("headgate_")?..) }
 }
 
 /// The samples of a page.

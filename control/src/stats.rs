@@ -45,8 +45,9 @@ const IDENTITY: [&str; 5] = [
     "headgate_refused_configurations",
 ];
 
+/// What [`Reading`] is made of.
 #[derive(Debug)]
-struct Sample {
+pub(crate) struct Sample {
     /// The last word of the name.
     name: String,
     labels: BTreeMap<String, String>,
@@ -86,12 +87,14 @@ fn envoy_sample(name: &str, value: u64) -> Sample {
 
 /// Reads `/stats/prometheus`.
 pub(crate) fn from_prometheus(text: &str, target: &str, resource: &str) -> Reading {
-    reading(exposition::samples(text).filter_map(|s| prometheus_sample(&s)), target, resource)
+    reading(exposition::samples(text).filter_map(|s| standing(&s)), target, resource)
 }
 
 /// A sample of Prometheus' form, if [`Reading`] needs it.
-fn prometheus_sample(sample: &exposition::Sample<'_>) -> Option<Sample> {
+pub(crate) fn standing(sample: &exposition::Sample<'_>) -> Option<Sample> {
     let name = match sample.name {
+        // What the filter counted is most of a page.
+        ours if ours.starts_with("headgate_") && !IDENTITY.contains(&ours) => return None,
         "envoy_server_concurrency" => "server.concurrency".to_owned(),
         "envoy_cluster_upstream_rq_active" => "upstream_rq_active".to_owned(),
         other => match other.split_once("extension_config_discovery_http_filter_") {
@@ -102,8 +105,7 @@ fn prometheus_sample(sample: &exposition::Sample<'_>) -> Option<Sample> {
                 )
             }
             None => {
-                // Istio and plain Envoy differ in what they put before a custom metric's name.
-                let name = other.rfind("headgate_").and_then(|at| other.get(at..))?;
+                let name = exposition::ours(other)?;
                 if !IDENTITY.contains(&name) {
                     return None;
                 }
@@ -125,7 +127,8 @@ fn prometheus_sample(sample: &exposition::Sample<'_>) -> Option<Sample> {
     Some(Sample { name, labels, value })
 }
 
-fn reading(samples: impl Iterator<Item = Sample>, target: &str, resource: &str) -> Reading {
+/// Puts samples together.
+pub(crate) fn reading(samples: impl IntoIterator<Item = Sample>, target: &str, resource: &str) -> Reading {
     let mut out = Reading::default();
     let rejected = [
         format!("extension_config_discovery.http_filter.{resource}.update_rejected"),

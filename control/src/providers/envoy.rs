@@ -3,6 +3,7 @@
 //! One page answers both questions of a tick: what is in force ([`Reading`]), and what was counted ([`Snapshot`], `docs/metrics.md`). A tick may read a
 //! thousand pages, so a page is read once, without copying its text. It sums nothing over proxies and judges nothing.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use headgate_rollout::measure::{BUCKETS, Counters, Histogram, Replicates, Snapshot};
@@ -76,9 +77,14 @@ pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) ->
     let mut open: Option<Open<'_>> = None;
     let mut lines = 0_usize;
     let mut copies = wanted.copies.as_ref().map(|cluster| Copies::of(cluster));
+    let mut standing = Vec::new();
     for sample in exposition::samples(page) {
         lines += 1;
-        let Some(name) = sample.name.rfind("headgate_").and_then(|at| sample.name.get(at..)) else {
+        if let Some(sample) = stats::standing(&sample) {
+            standing.push(sample);
+            continue;
+        }
+        let Some(name) = exposition::ours(sample.name) else {
             if sample.name == "envoy_server_uptime" {
                 snapshot.uptime_ms = Some(whole(sample.value).saturating_mul(1_000));
             } else if let Some(copies) = &mut copies {
@@ -104,7 +110,7 @@ pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) ->
     if lines == 0 && !page.trim().is_empty() {
         return Err("what it answered is no page of statistics".to_owned());
     }
-    Ok((stats::from_prometheus(page, &wanted.target, &wanted.resource), snapshot))
+    Ok((stats::reading(standing, &wanted.target, &wanted.resource), snapshot))
 }
 
 /// A histogram whose buckets are being read.
@@ -162,48 +168,67 @@ fn place<'s>(snapshot: &'s mut Snapshot, labels: Labels<'_>, wanted: &Wanted) ->
         }
     }
     let variant = variant.filter(|_| ours && assigned == Some("hash"))?;
-    Some(slot(snapshot, variant, segment))
+    slot(snapshot, variant, segment)
 }
 
-fn slot<'s>(snapshot: &'s mut Snapshot, variant: &str, segment: &str) -> &'s mut Counters {
+fn slot<'s>(snapshot: &'s mut Snapshot, variant: &str, segment: &str) -> Option<&'s mut Counters> {
+    // A name is copied for the first series that has it, not for each.
     if !snapshot.variants.contains_key(variant) {
-        snapshot.variants.insert(variant.to_owned(), std::collections::BTreeMap::new());
+        snapshot.variants.insert(variant.to_owned(), BTreeMap::new());
     }
-    let segments = snapshot.variants.entry(variant.to_owned()).or_default();
+    let segments = snapshot.variants.get_mut(variant)?;
     if !segments.contains_key(segment) {
         segments.insert(segment.to_owned(), Counters::default());
     }
-    segments.entry(segment.to_owned()).or_default()
+    segments.get_mut(segment)
+}
+
+/// A series of one bucket of users.
+fn replicate(snapshot: &mut Snapshot, what: &str, sample: &Sample<'_>, wanted: &Wanted) -> Option<()> {
+    let (mut route, mut variant, mut segment, mut bucket) = ("", "", "", "");
+    for (name, value) in sample.labels.iter() {
+        match name {
+            "route" => route = value,
+            "variant" => variant = value,
+            "segment" => segment = value,
+            "bucket" => bucket = value,
+            _ => {}
+        }
+    }
+    if route != wanted.route {
+        return None;
+    }
+    let bucket = bucket.parse::<usize>().ok()?;
+    let counters = slot(snapshot, variant, segment)?;
+    if counters.replicates.is_empty() {
+        counters.replicates = vec![Replicates::default(); BUCKETS];
+    }
+    let cell = counters.replicates.get_mut(bucket)?;
+    let value = whole(sample.value);
+    match what {
+        "requests" => cell.requests += value,
+        "finished" => cell.finished += value,
+        "failures" => cell.failures += value,
+        "timeouts" => cell.timeouts += value,
+        "latency_us" => cell.latency_us += value,
+        _ => {}
+    }
+    Some(())
 }
 
 fn counter(snapshot: &mut Snapshot, name: &str, sample: &Sample<'_>, wanted: &Wanted) {
     let value = whole(sample.value);
     let label = |wanted: &str| sample.labels.iter().find(|(n, _)| *n == wanted).map_or("", |(_, v)| v);
     if let Some(what) = name.strip_prefix("headgate_replicate_") {
-        if label("route") != wanted.route {
-            return;
-        }
-        let Ok(bucket) = label("bucket").parse::<usize>() else { return };
-        let counters = slot(snapshot, label("variant"), label("segment"));
-        if counters.replicates.is_empty() {
-            counters.replicates = vec![Replicates::default(); BUCKETS];
-        }
-        let Some(cell) = counters.replicates.get_mut(bucket) else { return };
-        match what {
-            "requests" => cell.requests += value,
-            "finished" => cell.finished += value,
-            "failures" => cell.failures += value,
-            "timeouts" => cell.timeouts += value,
-            "latency_us" => cell.latency_us += value,
-            _ => {}
-        }
+        // Of another route, or of no bucket: not ours.
+        let _passed_over = replicate(snapshot, what, sample, wanted);
         return;
     }
     if name == "headgate_goals" {
         let Ok(bucket) = label("bucket").parse::<usize>() else { return };
         if label("route") == wanted.route && bucket < BUCKETS {
-            let goals = &mut slot(snapshot, label("variant"), label("segment")).goals;
-            let goal = goals.entry(label("goal").to_owned()).or_insert_with(|| vec![0; BUCKETS]);
+            let Some(counters) = slot(snapshot, label("variant"), label("segment")) else { return };
+            let goal = counters.goals.entry(label("goal").to_owned()).or_insert_with(|| vec![0; BUCKETS]);
             if let Some(count) = goal.get_mut(bucket) {
                 *count += value;
             }

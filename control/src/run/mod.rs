@@ -1,6 +1,6 @@
 //! `headgate run`: rollouts, live, until each has come to its end.
 //!
-//! One process runs one or many rollouts, each on a thread of its own; they share the store, the threads that ask proxies, and the ownership of their
+//! One process runs one or many rollouts, each on a thread of its own; they share the store and the ownership of their
 //! targets. This file sets them up: it reads files, takes ownership, finds out whether a rollout goes on or begins, and starts the threads.
 
 mod ask;
@@ -45,9 +45,9 @@ use watch::Watch;
 
 /// How often the store is asked for commands from other terminals.
 const COMMANDS_EVERY: Duration = Duration::from_millis(100);
-/// Threads that ask proxies.
+/// Threads of a rollout that ask proxies, at most.
 const ASKERS: usize = 32;
-/// Threads that ask providers, webhooks and the new side.
+/// Threads of a rollout that ask providers, webhooks and the new side, at most.
 const PROVIDERS: usize = 8;
 /// How long a proxy may take for its statistics.
 pub(crate) const QUESTION: Duration = Duration::from_secs(2);
@@ -106,7 +106,6 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
     }
     let console = Arc::new(Console::new(settings.json, prepared.len()));
     let desk = Arc::new(FrontDesk::new(&settings.state, settings, Arc::clone(&store))?);
-    let (proxies, providers) = (Pool::new(ASKERS), Pool::new(PROVIDERS));
     let bounds = Arc::new(Bounds::default());
     let mut inboxes: BTreeMap<String, Sender<Wake>> = BTreeMap::new();
     let mut runners = Vec::new();
@@ -118,8 +117,10 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
         desk.add(&plan, &one.target, sender, row.run)?;
         let owner = owners.get(&one.published).cloned().ok_or_else(|| Failure::failed("a target without an owner"))?;
         let refused = |e: String| Failure::new(Exit::Usage, e);
+        // Threads of its own: what hangs for one rollout keeps no other one waiting.
+        let (proxies, providers) = (Pool::new(ASKERS), Pool::new(PROVIDERS));
         let asker = Asker::new(Arc::clone(&plan), Arc::clone(&store), providers.clone()).map_err(refused)?;
-        let watch = Watch::new(Arc::clone(&one.target), &plan, proxies.clone(), Arc::clone(&bounds), QUESTION);
+        let watch = Watch::new(Arc::clone(&one.target), &plan, proxies, Arc::clone(&bounds), QUESTION);
         let notifier = notifier(&plan, row.run, &store)?;
         console.note(&plan.name, "process", &began(&row, &state, &store, owner.fence()));
         runners.push(Runner {
@@ -134,7 +135,7 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
             console: Arc::clone(&console),
             notifier,
             links: Arc::clone(&desk) as Arc<dyn runner::Links>,
-            pool: providers.clone(),
+            pool: providers,
             inbox,
             memory: Memory::with(store.waiting()?.into_iter().filter(|c| c.rollout == name).collect()),
         });

@@ -33,10 +33,12 @@ const ROLLED_BACK: u8 = 10;
 const HELD: u8 = 11;
 /// Of one that a person stopped.
 const ABORTED: u8 = 12;
-/// How often, at most, the state is written when nothing happens: what is lost by a kill -9 is measured time, never a decision.
-const SAVE_EVERY: Duration = Duration::from_secs(5);
+/// How long, at most, the state is not written when nothing happens: what is lost by a kill -9 is measured time, never a decision.
+const SAVE_EVERY: Duration = Duration::from_secs(30);
 /// As above, at least.
 const SAVE_SOON: Duration = Duration::from_secs(1);
+/// Which part of a step's time may be lost so.
+const LOSS: u32 = 20;
 /// Lines for the audit that are kept while the store cannot be written.
 const BACKLOG: usize = 10_000;
 /// How long the first look at the published file may have to wait for its turn to be told.
@@ -348,7 +350,8 @@ impl Runner {
 
     /// Writes the state and what is to be told of it. `false` when it could not be written.
     fn save(&mut self, now: i64, must: bool) -> bool {
-        let pause = (self.interval() * 4).clamp(SAVE_SOON, SAVE_EVERY);
+        let step = self.plan.step(self.state.step).duration_ms.map_or(SAVE_EVERY, Duration::from_millis);
+        let pause = (self.interval() * 3).min(step / LOSS).clamp(SAVE_SOON, SAVE_EVERY);
         let due = self.memory.saved.is_none_or(|at| at.elapsed() >= pause);
         if !must && !due && !self.memory.unwritable {
             return true;
