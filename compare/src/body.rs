@@ -158,7 +158,8 @@ impl Body {
             Way::Gzip(gunzip) => gunzip.chunk(bytes),
             Way::Grpc(frames) => frames.chunk(bytes),
         };
-        self.wanted = raw && decoded;
+        // What cannot be decoded is still hashed as it came, so that two of the same are the same.
+        self.wanted = raw && (decoded || (self.raw.is_some() && !self.sink().is_some_and(Sink::over)));
     }
 
     /// The body has ended. What decoding needed is let go.

@@ -139,11 +139,19 @@ pub struct Place {
     #[serde(default)]
     pub kind: String,
     /// What the user got, where values are allowed.
+    #[cfg_attr(feature = "read", serde(deserialize_with = "there"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<Value>,
     /// What the shadow gave, likewise.
+    #[cfg_attr(feature = "read", serde(deserialize_with = "there"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Value>,
+}
+
+/// A value that is `null` is there all the same.
+#[cfg(feature = "read")]
+fn there<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Value>, D::Error> {
+    serde::Deserialize::deserialize(d).map(Some)
 }
 
 /// A request, as far as it may be told.

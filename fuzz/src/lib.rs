@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use headgate_compare::{Rules, Verdict, Wanted};
+use headgate_contract::{Comparison, Problems};
 use headgate_routing::token::{self, Claims};
 use headgate_routing::{Env, HeaderOp, Keyring, Ring, RoutingTable, Trace, View, cookie, hops, jwt, query};
 
@@ -13,7 +15,8 @@ use headgate_routing::{Env, HeaderOp, Keyring, Ring, RoutingTable, Trace, View, 
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
+    ("compare", compare),
     ("contract", contract),
     ("compile", compile),
     ("decide", decide),
@@ -41,6 +44,43 @@ pub fn contract(data: &[u8]) {
     for name in headgate_contract::salvage_headers(data) {
         assert!(headgate_contract::check_header_name(&name).is_ok());
     }
+}
+
+/// Compares two answers. The first byte says how they are coded, the second chooses the rules, the third is the size of
+/// pieces; two bytes `\xff\xfe` stand between the bodies.
+pub fn compare(data: &[u8]) {
+    static RULES: OnceLock<Vec<Rules>> = OnceLock::new();
+    let rules = RULES.get_or_init(|| {
+        let all: Vec<Comparison> = serde_json::from_slice(include_bytes!("comparisons.json")).unwrap_or_default();
+        all.iter().map(|comparison| Rules::compile(comparison, "", &mut Problems::default())).collect()
+    });
+    let [coding, choice, piece, bodies @ ..] = data else { return };
+    let Some(rules) = rules.get(usize::from(*choice) % rules.len().max(1)) else { unreachable!("there are rules") };
+    let between = bodies.windows(2).position(|pair| pair == b"\xff\xfe");
+    let (a, b) = between.map_or((bodies, bodies), |at| bodies.split_at(at));
+    let b = b.strip_prefix(b"\xff\xfe").unwrap_or(b);
+    let side = |body: &[u8], bits: u8, piece: usize| {
+        let mut side = rules.side(if bits & 8 == 0 { 200 } else { 503 }, |name| match name {
+            "content-encoding" if bits & 1 != 0 => Some(b"gzip".to_vec()),
+            "content-encoding" if bits & 4 != 0 => Some(b"br".to_vec()),
+            "content-type" if bits & 2 != 0 => Some(b"application/grpc".to_vec()),
+            "grpc-encoding" => Some(b"gzip".to_vec()),
+            _ => None,
+        });
+        body.chunks(piece.max(1)).for_each(|chunk| side.chunk(chunk));
+        side.trailer("grpc-status", body.get(..1).unwrap_or_default());
+        assert!(side.held() < 256 << 10);
+        side.finish();
+        side
+    };
+    let wanted = Wanted { values: true };
+    let (x, y) = (side(a, *coding, usize::MAX), side(b, coding >> 4, usize::MAX));
+    let outcome = rules.compare(&x, &y, wanted);
+    let (x, y) = (side(a, *coding, usize::from(*piece)), side(b, coding >> 4, usize::from(*piece)));
+    assert_eq!(outcome, rules.compare(&x, &y, wanted), "pieces make no difference");
+    let other = rules.compare(&y, &x, wanted);
+    assert_eq!((outcome.verdict, outcome.kinds, outcome.count), (other.verdict, other.kinds, other.count));
+    assert!(rules.compare(&x, &x, wanted).verdict != Verdict::Mismatched, "an answer is like itself");
 }
 
 /// Compiles what can be read, and decides a few requests by it; compiling twice says the same.
