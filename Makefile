@@ -28,11 +28,14 @@ lint: ## Check formatting, clippy, docs, licences, dependencies and scripts
 	@scripts/install rust venv
 	@scripts/lint
 
-wasm: ## Build the filter: target/headgate.wasm
+wasm: ## Build the filter, without and with shadows: target/headgate.wasm, target/headgate-shadow.wasm
 	@scripts/install rust
 	cargo build --profile wasm --target wasm32-wasip1 -p headgate-filter
 	@mkdir -p target
 	cargo run -q -p xtask -- prune $(TARGET)/wasm32-wasip1/wasm/headgate_filter.wasm target/headgate.wasm
+	@# In a folder of its own: the two would take each other's place.
+	cargo build --profile wasm --target wasm32-wasip1 -p headgate-filter --features shadow --target-dir $(TARGET)/shadow
+	cargo run -q -p xtask -- prune $(TARGET)/shadow/wasm32-wasip1/wasm/headgate_filter.wasm target/headgate-shadow.wasm
 
 build: wasm ## Build the filter, and the control program: target/release/headgate
 	cargo build --release -p headgate-control

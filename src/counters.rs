@@ -53,7 +53,7 @@ pub(crate) fn error(kind: &str) {
 /// A metric's id once it is known; 0 before. What the host refused is asked for again at the next request: it is cheap
 /// beside being blind.
 #[derive(Debug, Default)]
-struct Slot(Cell<u32>);
+pub(crate) struct Slot(Cell<u32>);
 
 impl Slot {
     fn id(&self, kind: MetricType, name: impl FnOnce() -> String) -> Option<u32> {
@@ -67,13 +67,13 @@ impl Slot {
         }
     }
 
-    fn increment(&self, by: u32, name: impl FnOnce() -> String) {
+    pub(crate) fn increment(&self, by: u32, name: impl FnOnce() -> String) {
         if let Some(id) = self.id(MetricType::Counter, name) {
             host::increment(id, by);
         }
     }
 
-    fn sample(&self, value: u64, name: impl FnOnce() -> String) {
+    pub(crate) fn sample(&self, value: u64, name: impl FnOnce() -> String) {
         if let Some(id) = self.id(MetricType::Histogram, name) {
             host::record(id, value);
         }

@@ -66,6 +66,10 @@ impl RootContext for Root {
         let Some(live) = Live::from_bytes(&bytes) else { return false };
         let live = Some(Rc::new(live));
         // What was in force goes here, if no request holds it.
+        #[cfg(feature = "shadow")]
+        if let Some(live) = &live {
+            live.come_into_force(self.id);
+        }
         drop(contexts(|contexts| contexts.roots.insert(self.id, live)));
         if host::tick_every(ACKNOWLEDGE_AFTER).is_err() {
             counters::error("tick");
@@ -106,7 +110,11 @@ extern "C" fn headgate_on_context_create(id: u32, root: u32) {
     }
     contexts(|contexts| {
         if let Some(live) = contexts.roots.get(&root).and_then(Option::as_ref) {
-            let stream = Stream::new(Rc::clone(live));
+            let stream = Stream::new(
+                Rc::clone(live),
+                #[cfg(feature = "shadow")]
+                crate::shadow::Ids { stream: id, root },
+            );
             contexts.streams.insert(id, stream);
         }
     });
@@ -127,9 +135,15 @@ extern "C" fn headgate_on_request_headers(id: u32, count: usize, ends: bool) -> 
 /// `proxy_on_response_headers`.
 #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
 #[unsafe(no_mangle)]
-extern "C" fn headgate_on_response_headers(id: u32, _count: usize, _ends: bool) -> u32 {
+extern "C" fn headgate_on_response_headers(id: u32, _count: usize, ends: bool) -> u32 {
+    // A filter without shadows does not ask.
+    let _ = ends;
     contexts(|contexts| {
         if let Some(stream) = contexts.streams.get_mut(&id) {
+            #[cfg(feature = "shadow")]
+            if let Some(watch) = &mut stream.watch {
+                watch.answered(ends);
+            }
             stream.answered();
         }
     });
@@ -142,6 +156,10 @@ extern "C" fn headgate_on_response_headers(id: u32, _count: usize, _ends: bool) 
 extern "C" fn headgate_on_response_trailers(id: u32, _count: usize) -> u32 {
     contexts(|contexts| {
         if let Some(stream) = contexts.streams.get_mut(&id) {
+            #[cfg(feature = "shadow")]
+            if let Some(watch) = &stream.watch {
+                watch.response_trailers();
+            }
             stream.trailed();
         }
     });
@@ -154,7 +172,56 @@ extern "C" fn headgate_on_response_trailers(id: u32, _count: usize) -> u32 {
 extern "C" fn headgate_on_delete(id: u32) {
     match contexts(|contexts| contexts.streams.remove(&id)) {
         Some(Some(stream)) => stream.ended(),
-        Some(None) if contexts(|contexts| contexts.roots.remove(&id)).flatten().is_some() => sdk::proxy_on_delete(id),
+        Some(None) if contexts(|contexts| contexts.roots.remove(&id)).flatten().is_some() => {
+            #[cfg(feature = "shadow")]
+            crate::shadow::root_is_gone(id);
+            sdk::proxy_on_delete(id);
+        }
         _ => {}
+    }
+}
+
+/// The callbacks that only shadows need.
+#[cfg(feature = "shadow")]
+mod shadows {
+    use super::{CONTINUE, contexts};
+    use crate::shadow::{self, Watch};
+
+    /// Does something to a request that is copied; every other one is let go by at once.
+    fn watched(id: u32, with: impl FnOnce(&mut Watch)) -> u32 {
+        contexts(|contexts| {
+            if let Some(watch) = contexts.streams.get_mut(&id).and_then(|stream| stream.watch.as_mut()) {
+                with(watch);
+            }
+        });
+        CONTINUE
+    }
+
+    /// `proxy_on_request_body`.
+    #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+    #[unsafe(no_mangle)]
+    extern "C" fn headgate_on_request_body(id: u32, size: usize, ends: bool) -> u32 {
+        watched(id, |watch| watch.request_body(size, ends))
+    }
+
+    /// `proxy_on_request_trailers`.
+    #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+    #[unsafe(no_mangle)]
+    extern "C" fn headgate_on_request_trailers(id: u32, _count: usize) -> u32 {
+        watched(id, |watch| watch.request_trailers())
+    }
+
+    /// `proxy_on_response_body`.
+    #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+    #[unsafe(no_mangle)]
+    extern "C" fn headgate_on_response_body(id: u32, size: usize, ends: bool) -> u32 {
+        watched(id, |watch| watch.response_body(size, ends))
+    }
+
+    /// `proxy_on_http_call_response`: to the root context that sent the call.
+    #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+    #[unsafe(no_mangle)]
+    extern "C" fn headgate_on_http_call_response(_root: u32, token: u32, headers: usize, size: usize, trailers: usize) {
+        shadow::answered(token, headers, size, trailers);
     }
 }

@@ -31,6 +31,22 @@ impl HeaderMap {
         self.pairs().find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| value)
     }
 
+    /// Every value of a header, joined by `,` (RFC 9110, section 5.3).
+    #[cfg(feature = "shadow")]
+    pub(crate) fn joined(&self, name: &str) -> Option<Vec<u8>> {
+        let mut all: Option<Vec<u8>> = None;
+        for (_, value) in self.pairs().filter(|(n, _)| *n == name.as_bytes()) {
+            match &mut all {
+                None => all = Some(value.to_vec()),
+                Some(all) => {
+                    all.push(b',');
+                    all.extend_from_slice(value);
+                }
+            }
+        }
+        all
+    }
+
     /// The `cookie` header; several lines of it are joined by `; ` (RFC 9113, section 8.2.3).
     pub(crate) fn cookies(&self) -> Option<Cow<'_, [u8]>> {
         let mut lines = self.pairs().filter(|(name, _)| *name == b"cookie").map(|(_, value)| value);

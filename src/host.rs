@@ -15,6 +15,8 @@
 use core::cell::Cell;
 use core::ptr::null_mut;
 
+#[cfg(feature = "shadow")]
+use proxy_wasm::types::LogLevel;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
 /// The host did not do what it was asked for. Its status is not told: nothing here would do otherwise by it.
@@ -65,6 +67,25 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
+}
+
+#[cfg(feature = "shadow")]
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_len: usize,
+        headers: *const u8,
+        headers_len: usize,
+        body: *const u8,
+        body_len: usize,
+        trailers: *const u8,
+        trailers_len: usize,
+        timeout: u32,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_log(level: u32, text: *const u8, len: usize) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -193,4 +214,51 @@ pub(crate) fn increment(id: u32, by: u32) {
 pub(crate) fn record(id: u32, value: u64) {
     // SAFETY: no pointers. A failure would have nowhere to be counted.
     let _ = unsafe { proxy_record_metric(id, value) };
+}
+
+/// What follows is done as this context: a call that a plugin sends outlives the request it is for. Holds until this entry into the
+/// VM ends.
+#[cfg(feature = "shadow")]
+pub(crate) fn act_as(context: u32) -> Result<(), Failed> {
+    // SAFETY: no pointers.
+    done(unsafe { proxy_set_effective_context(context) })
+}
+
+/// Sends a request to a cluster; the answer comes to the context that sends it, by the token. `headers` are serialized: see the
+/// module `headers`. `timeout` is in milliseconds. Envoy takes no call for a cluster that it does not know, that has no
+/// host, or whose circuit breaker is open.
+#[cfg(feature = "shadow")]
+pub(crate) fn call(cluster: &str, headers: &[u8], body: &[u8], timeout: u32) -> Result<u32, Failed> {
+    // No pairs, serialized.
+    let none = [0_u8; 4];
+    let mut token = 0;
+    // SAFETY: slices, and the host writes four bytes to a live `u32`.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            none.as_ptr(),
+            none.len(),
+            timeout,
+            &raw mut token,
+        )
+    };
+    done(status).map(|()| token)
+}
+
+/// Part of a body that the present entry is about.
+#[cfg(feature = "shadow")]
+pub(crate) fn body(of: BufferType, start: usize, len: usize) -> Option<Vec<u8>> {
+    take(|data, size| unsafe { proxy_get_buffer_bytes(of as u32, start, len, data, size) })
+}
+
+/// A line of Envoy's log, at level info.
+#[cfg(feature = "shadow")]
+pub(crate) fn tell(line: &str) -> Result<(), Failed> {
+    // SAFETY: a slice.
+    done(unsafe { proxy_log(LogLevel::Info as u32, line.as_ptr(), line.len()) })
 }

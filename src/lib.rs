@@ -25,6 +25,8 @@ mod cache;
 mod headers;
 mod plan;
 mod series;
+#[cfg(feature = "shadow")]
+mod shadow;
 
 #[cfg(target_arch = "wasm32")]
 mod counters;

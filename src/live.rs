@@ -20,6 +20,9 @@ pub(crate) struct Live {
     pub(crate) board: Board,
     /// Whether requests are read as a whole: see the module `plan`.
     pub(crate) prefers_map: bool,
+    /// What its shadows need.
+    #[cfg(feature = "shadow")]
+    pub(crate) shadows: crate::shadow::Shadows,
     target: String,
     unknown: usize,
 }
@@ -57,10 +60,30 @@ impl Live {
     }
 
     fn new(table: RoutingTable, target: String, unknown: usize) -> Self {
-        let keyring = Keyring::load(&table, &|name| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes));
+        let env = |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
+        let keyring = Keyring::load(&table, &env);
         let board = Board::new(&table);
         let prefers_map = plan::prefers_map(table.typical_reads());
-        Self { table, keyring, board, prefers_map, target, unknown }
+        #[cfg(feature = "shadow")]
+        let shadows = crate::shadow::Shadows::new(&table, &env);
+        Self {
+            table,
+            keyring,
+            board,
+            prefers_map,
+            #[cfg(feature = "shadow")]
+            shadows,
+            target,
+            unknown,
+        }
+    }
+
+    /// From now on requests are decided by it, for this root context.
+    #[cfg(feature = "shadow")]
+    pub(crate) fn come_into_force(&self, root: u32) {
+        if let Some(mut desk) = self.shadows.desk.as_ref().and_then(|desk| desk.try_borrow_mut().ok()) {
+            desk.in_force(self.table.config(), root);
+        }
     }
 
     /// Tells that this VM has the configuration in force.

@@ -31,6 +31,11 @@ pub(crate) struct Stream {
     grpc: bool,
     /// Of gRPC, once it is known: it stands in the trailers, or in the headers of an answer that has no message.
     grpc_status: Option<u64>,
+    /// Of a request that the filter copies.
+    #[cfg(feature = "shadow")]
+    pub(crate) watch: Option<crate::shadow::Watch>,
+    #[cfg(feature = "shadow")]
+    ids: crate::shadow::Ids,
 }
 
 struct Decided {
@@ -44,8 +49,19 @@ struct Decided {
 
 impl Stream {
     /// A request that the configuration in force decides.
-    pub(crate) fn new(live: Rc<Live>) -> Self {
-        Self { live, decided: None, credits: Vec::new(), reached: Vec::new(), grpc: false, grpc_status: None }
+    pub(crate) fn new(live: Rc<Live>, #[cfg(feature = "shadow")] ids: crate::shadow::Ids) -> Self {
+        Self {
+            live,
+            decided: None,
+            credits: Vec::new(),
+            reached: Vec::new(),
+            grpc: false,
+            grpc_status: None,
+            #[cfg(feature = "shadow")]
+            watch: None,
+            #[cfg(feature = "shadow")]
+            ids,
+        }
     }
 
     /// The request's headers are there, `count` of them; it `ends` with them, or has a body.
@@ -83,7 +99,14 @@ impl Stream {
                 counters::count("headgate_mirror_refused", &labels);
             }
         }
-        self.decided = Some(Decided { decision, started: host::monotonic(), headers: None, status: 0 });
+        let started = host::monotonic();
+        #[cfg(feature = "shadow")]
+        {
+            self.watch = (decision.shadow.as_ref()).and_then(|sampled| {
+                crate::shadow::Watch::begin(&self.live, self.ids, decision.route, sampled, ends, started)
+            });
+        }
+        self.decided = Some(Decided { decision, started, headers: None, status: 0 });
     }
 
     /// The response's headers are there: the version's, or Envoy's own.
@@ -119,6 +142,10 @@ impl Stream {
 
     /// The stream is over, answered or not.
     pub(crate) fn ended(&self) {
+        #[cfg(feature = "shadow")]
+        if let Some(watch) = &self.watch {
+            watch.is_over();
+        }
         let live = &*self.live;
         for credit in self.reached.iter().filter(|_| !self.grpc || self.grpc_status == Some(0)) {
             live.board.reached(&live.table, credit);

@@ -198,7 +198,7 @@ pub struct Records {
     /// Records a second and worker, 1 to 100,000, of which one second's worth may come at once; more are left out and counted. Default 100.
     #[serde(default = "records", deserialize_with = "whole")]
     pub per_second: u32,
-    /// Largest record, in bytes, 512 to 65,536: a longer one is cut where it tells values and inputs. Default 8,192.
+    /// Largest record, in bytes, 2,048 to 65,536: a longer one is cut where it tells values and inputs. Default 8,192.
     #[serde(default = "record", deserialize_with = "whole")]
     pub record_bytes: u32,
     /// Bytes after which a batch is sent, at most 1,048,576. Default 65,536.

@@ -74,6 +74,17 @@ impl Checks {
         }
     }
 
+    /// The name of an environment variable.
+    pub(crate) fn variable(&mut self, path: &str, name: &str) {
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        if name.is_empty() || !name.bytes().all(word) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            self.push(
+                path,
+                format!("`{name}` is no environment variable's name: letters, digits and `_`, as `HEADGATE_KEY_K1`"),
+            );
+        }
+    }
+
     pub(crate) fn at_most(&mut self, path: &str, what: &str, count: usize, limit: usize) {
         if count > limit {
             self.push(path, format!("{count} {what}, at most {limit} are taken: leave some out or split them up"));

@@ -87,6 +87,8 @@ fn document(config: &PluginConfig, checks: &mut Checks) {
             checks.own_header(&format!("routes[{i}].mirror.requestHeader.name"), &header.name, "mirrors");
         }
     }
+    #[cfg(feature = "shadow")]
+    crate::shadow::check(config, checks);
     series::check(config, checks);
 }
 
@@ -98,16 +100,7 @@ fn keys(keys: &[TokenKey], path: &str, checks: &mut Checks) {
     checks.unique(keys.iter().map(|key| key.id.as_str()), |i| format!("{path}[{i}].id"));
     for (i, key) in keys.iter().enumerate() {
         checks.name(&format!("{path}[{i}].id"), &key.id);
-        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        if key.env.is_empty() || !key.env.bytes().all(word) || key.env.starts_with(|c: char| c.is_ascii_digit()) {
-            checks.push(
-                format!("{path}[{i}].env"),
-                format!(
-                    "`{}` is no environment variable's name: letters, digits and `_`, as `HEADGATE_KEY_K1`",
-                    key.env
-                ),
-            );
-        }
+        checks.variable(&format!("{path}[{i}].env"), &key.env);
     }
 }
 
@@ -173,6 +166,9 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
         replicate: (!config.metrics.replicates.is_empty() || !route.goals.is_empty())
             .then(|| Bucketer::new(salt, purpose::REPLICATE)),
         mirror,
+        #[cfg(feature = "shadow")]
+        shadow: (route.shadow.as_ref())
+            .map(|of| crate::shadow::Shadowed::compile(of, route, salt, &format!("{path}.shadow"), checks)),
         told,
         untold,
     }

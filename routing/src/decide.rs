@@ -107,6 +107,8 @@ impl<'t, 'r> Request<'t, '_, 'r> {
         let key = || choice.issued.as_deref().map(str::as_bytes).or_else(|| self.key());
         let replicate = if assigned == Assigned::Hash { key().and_then(|key| self.replicate(key)) } else { None };
         let copy = self.mirror(key, out);
+        #[cfg(feature = "shadow")]
+        let shadow = self.shadow(&choice, key);
         if self.ready.untold == Some(choice.variant) {
             self.step(".output.defaultRoute", || "Envoy's own route leads there: nothing is told".to_owned());
         } else {
@@ -116,7 +118,18 @@ impl<'t, 'r> Request<'t, '_, 'r> {
             choice.issued.as_deref().zip(self.ready.key.as_ref()).map(|(value, keys)| keys.issue(value));
         let (route, variant, reason, segment) = (self.index, choice.variant, choice.reason, choice.segment);
         self.step("", || format!("{}, because: {}", self.variant_name(variant), reason.as_str()));
-        out.decision = Some(Decision { route, variant, reason, assigned, segment, replicate, copy, cookie });
+        out.decision = Some(Decision {
+            route,
+            variant,
+            reason,
+            assigned,
+            segment,
+            replicate,
+            copy,
+            cookie,
+            #[cfg(feature = "shadow")]
+            shadow,
+        });
     }
 
     /// Filter state and header for the router.
@@ -353,6 +366,26 @@ impl<'t, 'r> Request<'t, '_, 'r> {
             }
         }
         copy
+    }
+
+    /// A copy by the filter, of what stable serves.
+    #[cfg(feature = "shadow")]
+    fn shadow<'k>(&self, choice: &Choice, key: impl Fn() -> Option<&'k [u8]>) -> Option<crate::Sampled> {
+        let shadow = self.ready.shadow.as_ref().filter(|shadow| !self.killed && shadow.is_on())?;
+        if choice.variant != self.ready.stable {
+            return None;
+        }
+        let weighed = matches!(choice.reason, Reason::Hash | Reason::Issued | Reason::Random | Reason::Exclude);
+        let segment = if weighed || !shadow.by_segment() { choice.segment } else { self.segment().0 };
+        let sampled = shadow.decide(segment, key, self.reads, self.env);
+        self.step(".shadow", || match &sampled {
+            None => "not in the share".to_owned(),
+            Some(crate::Sampled { refused: None, .. }) => "a copy is sent, and its answer compared".to_owned(),
+            Some(crate::Sampled { refused: Some(why), .. }) => {
+                format!("in the share, but not copied: {}", why.as_str())
+            }
+        });
+        sampled
     }
 
     /// The request's key, read once.

@@ -39,6 +39,9 @@ pub struct Decision {
     pub copy: Copy,
     /// The cookie to set on the response.
     pub cookie: Option<IssuedCookie>,
+    /// Whether the filter sends a copy and compares its answer.
+    #[cfg(feature = "shadow")]
+    pub shadow: Option<crate::Sampled>,
 }
 
 /// Why a request got its variant. The label `reason`.
@@ -87,7 +90,7 @@ pub enum Copy {
     Refused(CopyRefusal),
 }
 
-/// Why a request in the mirror's share is not copied. The label `reason`.
+/// Why a request in the share of a mirror or a shadow is not copied. The label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CopyRefusal {
     /// It is a copy itself.
@@ -98,6 +101,8 @@ pub enum CopyRefusal {
     TooLarge,
     /// The length of its body is not known.
     UnknownLength,
+    /// Its method is none of those that are copied.
+    Method,
 }
 
 /// A change to the request's headers.
@@ -198,6 +203,7 @@ impl CopyRefusal {
             Self::Upgrade => "upgrade",
             Self::TooLarge => "too_large",
             Self::UnknownLength => "unknown_length",
+            Self::Method => "method",
         }
     }
 }

@@ -27,6 +27,8 @@ mod overrides;
 pub mod query;
 mod reads;
 mod series;
+#[cfg(feature = "shadow")]
+mod shadow;
 pub mod split;
 mod table;
 pub mod token;
@@ -40,5 +42,7 @@ pub use goals::Credit;
 pub use keyring::{Keyring, Ring};
 pub use mirror::MARK;
 pub use series::of as series_of;
+#[cfg(feature = "shadow")]
+pub use shadow::Sampled;
 pub use table::{RoutingTable, TypicalReads};
 pub use view::{Env, Trace, View};

@@ -84,29 +84,30 @@ impl Mirroring {
             // The upper half: the lower one may already have picked the variant.
             _ => (env.random)().is_some_and(|random| reduce((random >> 64) as u64, SHARE) < self.share),
         };
-        match chosen.then(|| self.refusal(reads)) {
+        match chosen.then(|| refusal(reads, self.max_body_bytes)) {
             None => Copy::None,
             Some(None) => Copy::Sent,
             Some(Some(refusal)) => Copy::Refused(refusal),
         }
     }
+}
 
-    fn refusal(&self, reads: &Reads<'_, '_>) -> Option<CopyRefusal> {
-        if reads.has(MARK) || reads.host().is_some_and(|host| host.ends_with(SHADOW)) {
-            return Some(CopyRefusal::Marked);
-        }
-        if reads.has("upgrade") || reads.header(":method").is_some_and(|method| *method == *b"CONNECT") {
-            return Some(CopyRefusal::Upgrade);
-        }
-        if reads.ends_with_headers() {
-            return None;
-        }
-        let length = reads.header("content-length");
-        let length = length.as_deref().and_then(|text| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok());
-        match length {
-            None => Some(CopyRefusal::UnknownLength),
-            Some(bytes) if bytes > self.max_body_bytes => Some(CopyRefusal::TooLarge),
-            Some(_) => None,
-        }
+/// Why a request must not be copied by anybody, if there is a reason.
+pub(crate) fn refusal(reads: &Reads<'_, '_>, max_body_bytes: u64) -> Option<CopyRefusal> {
+    if reads.has(MARK) || reads.host().is_some_and(|host| host.ends_with(SHADOW)) {
+        return Some(CopyRefusal::Marked);
+    }
+    if reads.has("upgrade") || reads.header(":method").is_some_and(|method| *method == *b"CONNECT") {
+        return Some(CopyRefusal::Upgrade);
+    }
+    if reads.ends_with_headers() {
+        return None;
+    }
+    let length = reads.header("content-length");
+    let length = length.as_deref().and_then(|text| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok());
+    match length {
+        None => Some(CopyRefusal::UnknownLength),
+        Some(bytes) if bytes > max_body_bytes => Some(CopyRefusal::TooLarge),
+        Some(_) => None,
     }
 }

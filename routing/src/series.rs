@@ -16,6 +16,14 @@ const MISROUTED: usize = 2;
 /// Per route: mirrored, and four reasons for refusing to.
 const MIRRORED: usize = 5;
 
+/// Per segment of a route with a shadow: sampled, 4 verdicts, 11 kinds, 5 refusals, 3 ways of dropping, 7 of failing, two latencies,
+/// the difference, 3 of the noise copy.
+#[cfg(feature = "shadow")]
+const SHADOWED: usize = 1 + 4 + 11 + 5 + 3 + 7 + 2 + 1 + 3;
+/// Per segment and replicate bucket: pairs, compared, mismatched, failures and latency of both sides.
+#[cfg(feature = "shadow")]
+const SHADOW_REPLICATES: usize = 3 + 2 + 2;
+
 /// Series of one route when every request that can happen has happened.
 pub fn of(route: &Route, replicates: usize) -> usize {
     let segments = route.segments.len() + 1;
@@ -24,6 +32,11 @@ pub fn of(route: &Route, replicates: usize) -> usize {
     let replicated = replicates * segments * usize::from(REPLICATES);
     let goals = route.goals.len() * segments * usize::from(REPLICATES);
     let mirrored = if route.mirror.is_some() { MIRRORED } else { 0 };
+    #[cfg(feature = "shadow")]
+    let mirrored = match &route.shadow {
+        Some(_) => mirrored + segments * (SHADOWED + SHADOW_REPLICATES * usize::from(REPLICATES)),
+        None => mirrored,
+    };
     route.variants.len() * (requests + answers + replicated + goals + MISROUTED) + mirrored
 }
 

@@ -18,6 +18,9 @@ use headgate_contract::limits::KEY_BYTES;
 pub mod purpose {
     /// Which users are copied by a mirror.
     pub const MIRROR: &str = "mirror";
+    /// Which users are copied by a shadow.
+    #[cfg(feature = "shadow")]
+    pub const SHADOW: &str = "shadow";
     /// In which replicate bucket a user is counted.
     pub const REPLICATE: &str = "replicate";
 }

@@ -46,6 +46,8 @@ pub(crate) struct Ready {
     pub(crate) segments: Vec<(Matcher, Split)>,
     pub(crate) replicate: Option<Bucketer>,
     pub(crate) mirror: Option<Mirroring>,
+    #[cfg(feature = "shadow")]
+    pub(crate) shadow: Option<crate::shadow::Shadowed>,
     pub(crate) told: Option<Told>,
     /// The variant that is told nothing.
     pub(crate) untold: Option<usize>,
@@ -109,6 +111,12 @@ impl RoutingTable {
         Some((route.output.response_header.as_deref()?, route.variants.get(variant)?.name.as_str()))
     }
 
+    /// The rules by which a route's shadow is compared.
+    #[cfg(feature = "shadow")]
+    pub fn rules(&self, route: usize) -> Option<&headgate_compare::Rules> {
+        Some(&self.ready.get(route)?.shadow.as_ref()?.rules)
+    }
+
     /// Whether any route may set a response header or a cookie.
     pub fn touches_responses(&self) -> bool {
         let issues = |ready: &Ready| ready.key.as_ref().is_some_and(Keys::issues);
@@ -125,6 +133,17 @@ impl RoutingTable {
             names.extend(ready.overrides.iter().filter_map(Rule::header));
             if ready.mirror.is_some() {
                 names.extend([":authority", ":method", "upgrade", "content-length", crate::mirror::MARK]);
+            }
+            #[cfg(feature = "shadow")]
+            if ready.shadow.is_some() {
+                names.extend([
+                    ":authority",
+                    ":method",
+                    "upgrade",
+                    "content-length",
+                    "content-type",
+                    crate::mirror::MARK,
+                ]);
             }
         }
         names

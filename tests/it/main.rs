@@ -25,6 +25,7 @@ mod push;
 mod reload;
 mod rollout;
 mod series;
+mod shadow;
 mod signing;
 mod split;
 mod tokens;

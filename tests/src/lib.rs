@@ -39,7 +39,7 @@ pub use envoy::{Builder, Envoy};
 pub use fault::{Fault, Result};
 pub use hook::Hook;
 pub use metrics::{Labels, Metrics};
-pub use paths::{envoy_binary, headgate_binary, prometheus_binary, repository, wasm};
+pub use paths::{envoy_binary, headgate_binary, prometheus_binary, repository, shadow_wasm, wasm};
 pub use permit::{Permit, permits};
 pub use prometheus::Prometheus;
 pub use raw::raw;

@@ -27,6 +27,11 @@ pub fn wasm() -> Result<PathBuf> {
     part("HEADGATE_WASM", repository().join("target/headgate.wasm"), "the compiled filter")
 }
 
+/// The filter that compares shadows: `HEADGATE_SHADOW_WASM`, else the one that `make wasm` builds.
+pub fn shadow_wasm() -> Result<PathBuf> {
+    part("HEADGATE_SHADOW_WASM", repository().join("target/headgate-shadow.wasm"), "the compiled filter with shadows")
+}
+
 /// The control program: `HEADGATE_BIN`, else the one of the build that the running test belongs to.
 pub fn headgate_binary() -> Result<PathBuf> {
     let exe = std::env::current_exe()?;

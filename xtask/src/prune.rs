@@ -33,7 +33,15 @@ const OURS: [(&str, &str); 5] = [
     ("headgate_on_delete", "proxy_on_delete"),
 ];
 
-/// The same module with [`OURS`] by the ABI's names, no exports but [`EXPORTS`], nothing that cannot be reached from them, and no custom sections.
+/// Exports that a filter may have: of the feature `shadow`.
+const MORE: [(&str, &str); 4] = [
+    ("headgate_on_request_body", "proxy_on_request_body"),
+    ("headgate_on_request_trailers", "proxy_on_request_trailers"),
+    ("headgate_on_response_body", "proxy_on_response_body"),
+    ("headgate_on_http_call_response", "proxy_on_http_call_response"),
+];
+
+/// The same module with [`OURS`], and what it has of [`MORE`], by the ABI's names, no other exports but [`EXPORTS`], nothing that cannot be reached from them, and no custom sections.
 ///
 /// # Errors
 /// When the bytes are no module, or one of [`EXPORTS`] or [`OURS`] is missing.
@@ -41,7 +49,8 @@ pub(crate) fn prune(wasm: &[u8]) -> Result<Vec<u8>, String> {
     let mut config = ModuleConfig::new();
     config.generate_name_section(false).generate_producers_section(false);
     let mut module = config.parse(wasm).map_err(|e| format!("{e:#}"))?;
-    for (ours, name) in OURS {
+    let more: Vec<_> = MORE.into_iter().filter(|(ours, _)| module.exports.iter().any(|e| e.name == *ours)).collect();
+    for (ours, name) in OURS.into_iter().chain(more.iter().copied()) {
         let id = |name: &str| module.exports.iter().find(|export| export.name == name).map(|export| export.id());
         let (Some(ours), Some(theirs)) = (id(ours), id(name)) else {
             return Err(format!("the module does not export {ours} and {name}: is it the filter?"));
@@ -54,8 +63,8 @@ pub(crate) fn prune(wasm: &[u8]) -> Result<Vec<u8>, String> {
     if !missing.is_empty() {
         return Err(format!("the module does not export {}: is it the filter?", missing.join(", ")));
     }
-    let unused: Vec<_> =
-        module.exports.iter().filter(|e| !EXPORTS.contains(&e.name.as_str())).map(|e| e.id()).collect();
+    let used = |name: &str| EXPORTS.contains(&name) || more.iter().any(|(_, theirs)| *theirs == name);
+    let unused: Vec<_> = module.exports.iter().filter(|e| !used(&e.name)).map(|e| e.id()).collect();
     for export in unused {
         module.exports.delete(export);
     }

@@ -1,0 +1,112 @@
+//! Calls that the plugin's root contexts have sent, by the token that Envoy gave them.
+//!
+//! A call is sent as a root context, so that it outlives the request. Its answer comes by `proxy_on_http_call_response`, once; with a root
+//! context its calls go unanswered.
+
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use fnv::FnvHashMap;
+use headgate_compare::{Rules, Side};
+use proxy_wasm::types::{BufferType, MapType};
+
+use super::desk::Desk;
+use super::pair::{Failure, Role};
+use crate::headers::HeaderMap;
+use crate::host;
+
+/// Bytes of an answer that are read at once.
+const PIECE: usize = 64 << 10;
+
+/// What an answer is for.
+struct Waiting {
+    root: u32,
+    desk: Rc<RefCell<Desk>>,
+    number: u32,
+    role: Role,
+}
+
+thread_local! {
+    static CALLS: RefCell<FnvHashMap<u32, Waiting>> = RefCell::default();
+}
+
+/// Sends a copy as `root`; `None` when Envoy does not take it.
+pub(crate) fn send(
+    root: u32,
+    desk: &Rc<RefCell<Desk>>,
+    number: u32,
+    role: Role,
+    call: &dyn Fn() -> Result<u32, host::Failed>,
+) -> bool {
+    let Ok(token) = host::act_as(root).and_then(|()| call()) else { return false };
+    let waiting = Waiting { root, desk: Rc::clone(desk), number, role };
+    CALLS.with(|calls| calls.try_borrow_mut().is_ok_and(|mut calls| calls.insert(token, waiting).is_none()))
+}
+
+/// `proxy_on_http_call_response`. Without `headers` there was no answer that Envoy could hold.
+pub(crate) fn answered(token: u32, headers: usize, size: usize, trailers: usize) {
+    let waiting = CALLS.with(|calls| calls.try_borrow_mut().ok().and_then(|mut calls| calls.remove(&token)));
+    let Some(Waiting { desk, number, role, .. }) = waiting else { return };
+    let now = host::monotonic();
+    let Ok(mut desk) = desk.try_borrow_mut() else { return };
+    let Some(entry) = desk.entry(number) else { return };
+    let answer = match entry.live.table.rules(entry.route) {
+        Some(rules) if headers > 0 => read(rules, size, trailers),
+        _ => Err(Failure::TooLarge),
+    };
+    entry.pair.answered(role, answer, now);
+    desk.settle(number);
+}
+
+/// Reads the answer of the present entry.
+fn read(rules: &Rules, size: usize, trailers: usize) -> Result<Side, Failure> {
+    let map = HeaderMap::new(host::headers(MapType::HttpCallResponseHeaders).unwrap_or_default());
+    let status = status(&map);
+    // Envoy's own answers, which stand for none, lack what it adds to an upstream's.
+    match status {
+        503 | 504 if map.first("x-envoy-upstream-service-time").is_some() => {}
+        503 => return Err(Failure::Unreachable),
+        504 => return Err(Failure::Timeout),
+        _ => {}
+    }
+    let mut side = rules.side(status, |name| map.joined(name));
+    let mut at = 0;
+    while at < size && side.wants_body() {
+        let piece = host::body(BufferType::HttpCallResponseBody, at, PIECE.min(size - at)).unwrap_or_default();
+        if piece.is_empty() {
+            break;
+        }
+        side.chunk(&piece);
+        at += piece.len();
+    }
+    if trailers > 0 {
+        let map = HeaderMap::new(host::headers(MapType::HttpCallResponseTrailers).unwrap_or_default());
+        for (name, value) in map.pairs() {
+            if let Ok(name) = core::str::from_utf8(name) {
+                side.trailer(name, value);
+            }
+        }
+    }
+    side.finish();
+    Ok(side)
+}
+
+/// The status of a response; 0 when it has none.
+pub(crate) fn status(map: &HeaderMap) -> u16 {
+    map.first(":status").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0)
+}
+
+/// `proxy_on_delete` of a root context: its calls are cancelled by Envoy.
+pub(crate) fn root_is_gone(root: u32) {
+    let now = host::monotonic();
+    let lost = CALLS.with(|calls| {
+        let Ok(mut calls) = calls.try_borrow_mut() else { return Vec::new() };
+        let tokens: Vec<u32> = calls.iter().filter(|(_, call)| call.root == root).map(|(token, _)| *token).collect();
+        tokens.iter().filter_map(|token| calls.remove(token)).collect()
+    });
+    for Waiting { desk, number, role, .. } in lost {
+        if let Ok(mut desk) = desk.try_borrow_mut() {
+            desk.lost(number, role, now);
+        }
+    }
+}

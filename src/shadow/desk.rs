@@ -1,0 +1,238 @@
+//! Where a worker's copied requests are kept, each from its admission until nothing more of it will come.
+//!
+//! A desk belongs to a target and outlives its configurations: a copy that was sent under one is counted to its end under
+//! it, while the next one is in force. Only what is in force says what is admitted.
+
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use fnv::FnvHashMap;
+use headgate_compare::{Verdict, Wanted};
+use headgate_contract::{Comparison, PluginConfig};
+use headgate_routing::{CopyRefusal, RoutingTable, Sampled};
+
+use super::board::{Board, Compared, Series};
+use super::budget::{Budget, Over};
+use super::pair::{Answers, Ending, Failure, Noise, Pair, Request};
+use crate::live::Live;
+
+thread_local! {
+    static DESKS: RefCell<FnvHashMap<String, Rc<RefCell<Desk>>>> = RefCell::default();
+}
+
+/// What a configuration in force has for its shadows.
+#[derive(Debug)]
+pub(crate) struct Shadows {
+    pub(crate) board: Board,
+    /// By route: `replaceHeaders`, with the values that this process has.
+    pub(crate) replaced: Vec<Vec<(String, Option<Vec<u8>>)>>,
+    /// None where no route has a shadow.
+    pub(crate) desk: Option<Rc<RefCell<Desk>>>,
+}
+
+impl Shadows {
+    /// Of a table that may come into force.
+    pub(crate) fn new(table: &RoutingTable, env: &dyn Fn(&str) -> Option<Vec<u8>>) -> Self {
+        let config = table.config();
+        let replaced = config.routes.iter().map(|route| {
+            let headers = route.shadow.iter().flat_map(|shadow| &shadow.replace_headers);
+            let value = |value: Option<&String>, name: Option<&String>| match value {
+                Some(value) => Some(value.clone().into_bytes()),
+                None => name.and_then(|name| env(name)),
+            };
+            headers.map(|of| (of.name.clone(), value(of.value.as_ref(), of.env.as_ref()))).collect()
+        });
+        let replaced = replaced.collect();
+        let wanted = config.routes.iter().any(|route| route.shadow.is_some());
+        let desk = DESKS.with(|desks| {
+            let mut desks = desks.try_borrow_mut().ok()?;
+            match desks.get(&config.target) {
+                Some(desk) => Some(Rc::clone(desk)),
+                None if !wanted => None,
+                None => {
+                    let desk = Rc::new(RefCell::new(Desk::new(config)));
+                    desks.insert(config.target.clone(), Rc::clone(&desk));
+                    Some(desk)
+                }
+            }
+        });
+        Self { board: Board::new(table), replaced, desk }
+    }
+}
+
+/// One copied request.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) live: Rc<Live>,
+    pub(crate) route: usize,
+    pub(crate) sampled: Sampled,
+    pub(crate) pair: Pair,
+    /// Bytes that Envoy holds of what was sent.
+    pub(crate) sent_bytes: usize,
+}
+
+/// What is kept of a route beyond a configuration.
+#[derive(Debug, Default)]
+struct Kept {
+    comparison: Comparison,
+    /// Parts of 10,000 towards the next second copy.
+    twice: u32,
+}
+
+/// The copied requests of one target on one worker.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    budget: Budget,
+    entries: FnvHashMap<u32, Entry>,
+    next: u32,
+    routes: FnvHashMap<String, Kept>,
+    /// The root context of the configuration in force.
+    pub(crate) root: u32,
+    /// Whether a kill is on, for all or for these routes.
+    killed: bool,
+    killed_routes: Vec<String>,
+}
+
+impl Desk {
+    fn new(config: &PluginConfig) -> Self {
+        Self {
+            budget: Budget::new(&config.shadowing.budget),
+            entries: FnvHashMap::default(),
+            next: 0,
+            routes: FnvHashMap::default(),
+            root: 0,
+            killed: false,
+            killed_routes: Vec::new(),
+        }
+    }
+
+    /// A configuration is in force from now on.
+    pub(crate) fn in_force(&mut self, config: &PluginConfig, root: u32) {
+        self.root = root;
+        self.budget.set(&config.shadowing.budget);
+        self.killed = config.kill_switch;
+        let killed = config.routes.iter().filter(|route| route.kill_switch);
+        self.killed_routes = killed.map(|route| route.name.clone()).collect();
+        let mut before = core::mem::take(&mut self.routes);
+        for route in &config.routes {
+            let Some(shadow) = &route.shadow else { continue };
+            let kept = before.remove(&route.name).filter(|kept| kept.comparison == shadow.compare);
+            let kept = kept.unwrap_or_else(|| Kept { comparison: shadow.compare.clone(), ..Kept::default() });
+            self.routes.insert(route.name.clone(), kept);
+        }
+    }
+
+    /// Whether a kill forbids to send what was taken in before it.
+    pub(crate) fn is_killed(&self, route: &str) -> bool {
+        self.killed || self.killed_routes.iter().any(|killed| killed == route)
+    }
+
+    /// Whether the next copied request of a route is copied twice.
+    pub(crate) fn twice(&mut self, route: &str, share: u32) -> bool {
+        self.routes.get_mut(route).is_some_and(|kept| due(&mut kept.twice, share))
+    }
+
+    /// Takes a request in, which then has a number.
+    pub(crate) fn admit(
+        &mut self,
+        live: &Rc<Live>,
+        route: usize,
+        sampled: &Sampled,
+        request: Request,
+        bytes: usize,
+        now: u64,
+    ) -> Result<u32, Over> {
+        self.budget.admit(bytes, now)?;
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        let entry = Entry {
+            live: Rc::clone(live),
+            route,
+            sampled: sampled.clone(),
+            pair: Pair::new(request, bytes),
+            sent_bytes: 0,
+        };
+        self.entries.insert(number, entry);
+        Ok(number)
+    }
+
+    /// A request by its number.
+    pub(crate) fn entry(&mut self, number: u32) -> Option<&mut Entry> {
+        self.entries.get_mut(&number)
+    }
+
+    /// After anything happened to a request: reckons what it holds, and ends it when nothing more will come.
+    pub(crate) fn settle(&mut self, number: u32) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        let (before, after) = (entry.pair.reckoned, entry.pair.held(entry.sent_bytes));
+        // What was reckoned for a body that is still to come stays reckoned.
+        let after = if entry.pair.gathers() { after.max(before) } else { after };
+        entry.pair.reckoned = after;
+        if !self.budget.change(before, after) {
+            entry.pair.spoil(Ending::Dropped(Over::Bytes));
+            let less = entry.pair.held(entry.sent_bytes);
+            self.budget.change(after, less);
+            entry.pair.reckoned = less;
+        }
+        if !entry.pair.is_over() {
+            return;
+        }
+        let Some(entry) = self.entries.remove(&number) else { return };
+        self.budget.release(entry.pair.reckoned);
+        self.end(entry);
+    }
+
+    /// Counts what became of a request.
+    fn end(&mut self, entry: Entry) {
+        let Entry { live, route, sampled, pair, .. } = entry;
+        let Some(series) = live.shadows.board.series(&live.table, route, &sampled) else { return };
+        let primary_failed = pair.primary_failed();
+        match pair.ending() {
+            Ending::Both(answers) => self.compare(&live, route, &sampled, series, &answers),
+            Ending::Dropped(over) => series.dropped(over),
+            Ending::Refused => series.refused(CopyRefusal::TooLarge),
+            Ending::Failed(failure) => series.failed(failure, primary_failed, sampled.bucket),
+        }
+    }
+
+    fn compare(&mut self, live: &Live, route: usize, sampled: &Sampled, series: &Series, answers: &Answers) {
+        let (Some(rules), Some(of)) = (live.table.rules(route), live.table.route(route)) else { return };
+        let Some(shadow) = &of.shadow else { return };
+        let wanted = Wanted { values: shadow.record.values };
+        let outcome = rules.compare(&answers.primary, &answers.shadow, wanted);
+        let only_noise = false;
+        match &answers.noise {
+            Noise::None => {}
+            Noise::Failed => series.noise(None),
+            Noise::Answered(side) => {
+                let noise = rules.compare(&answers.primary, side, Wanted::default());
+                series.noise(Some(matches!(noise.verdict, Verdict::Matched)));
+            }
+        }
+        let compared = Compared {
+            outcome: &outcome,
+            only_noise,
+            failed: [answers.primary.failed(), answers.shadow.failed()],
+            latency: [answers.primary_us, answers.shadow_us],
+        };
+        series.compared(&compared, sampled.bucket);
+    }
+
+    /// A root context is gone, and its calls with it.
+    pub(crate) fn lost(&mut self, number: u32, role: super::pair::Role, now: u64) {
+        if let Some(entry) = self.entry(number) {
+            entry.pair.answered(role, Err(Failure::Reconfigured), now);
+        }
+        self.settle(number);
+    }
+}
+
+/// Of every 10,000 times that this is asked, so many are due, evenly spread.
+fn due(towards: &mut u32, share: u32) -> bool {
+    *towards = towards.saturating_add(share);
+    let due = *towards >= 10_000;
+    if due {
+        *towards -= 10_000;
+    }
+    due
+}

@@ -1,0 +1,313 @@
+//! One copied request: what the user got, what the shadow answered, and when both are there.
+//!
+//! Either answer may come first, and either may never come. A pair is over when the user's answer has ended, one way or
+//! the other, and no call is waited for; then it has exactly one [`Ending`]. It compares nothing and sends nothing.
+
+use headgate_compare::Side;
+
+use super::budget::Over;
+
+/// Which call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The copy for the new version.
+    Shadow,
+    /// The second copy, for the stable version.
+    Noise,
+}
+
+/// Why a pair was not compared though its copy was not refused. Label `reason` of `headgate_shadow_failed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The shadow did not answer in time.
+    Timeout,
+    /// The shadow could not be reached, or reset the connection.
+    Unreachable,
+    /// Envoy did not take the call: there is no such cluster, no healthy host in it, or its circuit breaker is open.
+    NotSent,
+    /// The shadow's answer was larger than Envoy holds.
+    TooLarge,
+    /// The user's request or answer did not come to its end.
+    Aborted,
+    /// The configuration that sent the copy was gone before its answer came.
+    Reconfigured,
+    /// A kill came before the copy was sent.
+    Killed,
+}
+
+impl Failure {
+    /// Every one, in the order of their numbers.
+    pub(crate) const ALL: [&'static str; 7] =
+        ["timeout", "unreachable", "not_sent", "too_large", "aborted", "reconfigured", "killed"];
+
+    /// Whether it is the shadow's fault.
+    pub(crate) const fn is_the_shadows(self) -> bool {
+        matches!(self, Self::Timeout | Self::Unreachable | Self::NotSent | Self::TooLarge)
+    }
+}
+
+/// The answer of a copy.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// Not sent, or not yet.
+    None,
+    /// Sent.
+    Waiting,
+    /// Answered, so many microseconds after it was sent.
+    Answered(Side, u64),
+    /// Never answered.
+    Failed(Failure),
+}
+
+/// What the user got.
+#[derive(Debug)]
+enum Primary {
+    /// Not all of it yet: nothing, or from its headers on.
+    Open(Option<Side>),
+    /// All of it, so many microseconds after the copy was sent.
+    Ended(Side, u64),
+    /// Never all of it.
+    Aborted,
+}
+
+/// A request that waits for its end before it is copied.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The copy's headers, serialized.
+    pub(crate) headers: Vec<u8>,
+    /// Its body so far.
+    pub(crate) body: Vec<u8>,
+    /// Largest body.
+    pub(crate) most: usize,
+    /// Whether a second copy is sent.
+    pub(crate) twice: bool,
+}
+
+impl Request {
+    fn held(&self) -> usize {
+        self.headers.capacity() + self.body.capacity()
+    }
+}
+
+/// A copied request.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    request: Option<Request>,
+    /// Monotonic, in nanoseconds.
+    sent: u64,
+    primary: Primary,
+    shadow: Call,
+    noise: Call,
+    /// What made it pointless, whatever else comes.
+    spoiled: Option<Ending<()>>,
+    /// Bytes that are reckoned for it.
+    pub(crate) reckoned: usize,
+}
+
+/// How a pair ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending<T> {
+    /// Both answers are there.
+    Both(T),
+    /// It went beyond the budget after all.
+    Dropped(Over),
+    /// Its body turned out larger than is copied.
+    Refused,
+    /// One answer never came.
+    Failed(Failure),
+}
+
+/// Both answers of a pair.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    pub(crate) primary: Side,
+    /// Microseconds from the copy's sending to the end of the user's answer.
+    pub(crate) primary_us: u64,
+    pub(crate) shadow: Side,
+    pub(crate) shadow_us: u64,
+    /// The stable version's second answer.
+    pub(crate) noise: Noise,
+}
+
+/// What came of a second copy.
+#[derive(Debug)]
+pub(crate) enum Noise {
+    /// None was sent.
+    None,
+    Answered(Side),
+    Failed,
+}
+
+impl Pair {
+    /// A pair whose request is gathered.
+    pub(crate) fn new(request: Request, reckoned: usize) -> Self {
+        Self {
+            request: Some(request),
+            sent: 0,
+            primary: Primary::Open(None),
+            shadow: Call::None,
+            noise: Call::None,
+            spoiled: None,
+            reckoned,
+        }
+    }
+
+    /// Whether more of the request is waited for.
+    pub(crate) const fn gathers(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// The next piece of the request's body. `false` when it is larger than is copied; then it is over.
+    pub(crate) fn gather(&mut self, bytes: &[u8]) -> bool {
+        let Some(request) = &mut self.request else { return true };
+        if request.body.len().saturating_add(bytes.len()) > request.most {
+            self.spoil(Ending::Refused);
+            return false;
+        }
+        request.body.extend_from_slice(bytes);
+        true
+    }
+
+    /// The request has ended and goes out: now, monotonic, in nanoseconds.
+    pub(crate) fn send(&mut self, now: u64) -> Option<Request> {
+        self.sent = now;
+        self.request.take()
+    }
+
+    /// A call was sent, or not.
+    pub(crate) fn called(&mut self, role: Role, is_sent: bool) {
+        let call = if is_sent { Call::Waiting } else { Call::Failed(Failure::NotSent) };
+        match role {
+            Role::Shadow => self.shadow = call,
+            Role::Noise => self.noise = call,
+        }
+    }
+
+    /// A call's answer came, or never will. `now` is monotonic, in nanoseconds.
+    pub(crate) fn answered(&mut self, role: Role, answer: Result<Side, Failure>, now: u64) {
+        let after = self.after(now);
+        let call = match (answer, self.spoiled.is_some()) {
+            // Nothing is kept of what is not compared.
+            (Ok(_), true) => Call::None,
+            (Ok(side), false) => Call::Answered(side, after),
+            (Err(failure), _) => Call::Failed(failure),
+        };
+        match role {
+            Role::Shadow => self.shadow = call,
+            Role::Noise => self.noise = call,
+        }
+    }
+
+    /// The user's answer has begun.
+    pub(crate) fn begins(&mut self, side: Side) {
+        if matches!(self.primary, Primary::Open(None)) && self.spoiled.is_none() {
+            self.primary = Primary::Open(Some(side));
+        }
+    }
+
+    /// The user's answer as far as it came, if anybody wants to know.
+    pub(crate) const fn primary(&mut self) -> Option<&mut Side> {
+        match &mut self.primary {
+            Primary::Open(Some(side)) => Some(side),
+            _ => None,
+        }
+    }
+
+    /// The user's answer is whole. `now` is monotonic, in nanoseconds.
+    pub(crate) fn ends(&mut self, now: u64) {
+        let after = self.after(now);
+        self.primary = match core::mem::replace(&mut self.primary, Primary::Aborted) {
+            Primary::Open(Some(mut side)) => {
+                side.finish();
+                Primary::Ended(side, after)
+            }
+            Primary::Open(None) => Primary::Aborted,
+            other => other,
+        };
+    }
+
+    /// The user's stream is over: what is not whole now never will be.
+    pub(crate) fn is_gone(&mut self) {
+        if self.request.take().is_some() {
+            // The request itself did not come to its end: nothing was ever sent.
+            self.spoil(Ending::Failed(Failure::Aborted));
+        }
+        if matches!(self.primary, Primary::Open(_)) {
+            self.primary = Primary::Aborted;
+        }
+    }
+
+    /// Makes it pointless; what it holds goes. The first reason counts.
+    pub(crate) fn spoil(&mut self, ending: Ending<()>) {
+        self.spoiled.get_or_insert(ending);
+        self.request = None;
+        for call in [&mut self.shadow, &mut self.noise] {
+            if matches!(call, Call::Answered(..)) {
+                *call = Call::None;
+            }
+        }
+        self.primary = match self.primary {
+            Primary::Open(_) => Primary::Open(None),
+            _ => Primary::Aborted,
+        };
+    }
+
+    /// Whether nothing more will come.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.request.is_none()
+            && !matches!(self.primary, Primary::Open(_))
+            && !matches!(self.shadow, Call::Waiting)
+            && !matches!(self.noise, Call::Waiting)
+    }
+
+    /// Bytes that are held for it, what Envoy holds of sent copies among them.
+    pub(crate) fn held(&self, sent: usize) -> usize {
+        let side = |call: &Call| match call {
+            Call::Answered(side, _) => side.held(),
+            _ => 0,
+        };
+        let primary = match &self.primary {
+            Primary::Open(Some(side)) | Primary::Ended(side, _) => side.held(),
+            _ => 0,
+        };
+        self.request.as_ref().map_or(sent, Request::held) + primary + side(&self.shadow) + side(&self.noise)
+    }
+
+    /// Whether the user's answer, when it is whole, is a failure.
+    pub(crate) const fn primary_failed(&self) -> bool {
+        matches!(&self.primary, Primary::Ended(side, _) if side.failed())
+    }
+
+    /// What became of it. Asked once, when it is over.
+    pub(crate) fn ending(self) -> Ending<Answers> {
+        match self.spoiled {
+            Some(Ending::Dropped(over)) => return Ending::Dropped(over),
+            Some(Ending::Refused) => return Ending::Refused,
+            Some(Ending::Failed(failure)) => return Ending::Failed(failure),
+            Some(Ending::Both(())) | None => {}
+        }
+        let (primary, shadow) = match (self.primary, self.shadow) {
+            // A kill or another configuration says nothing of the user's side, so it is named first.
+            (_, Call::Failed(failure @ (Failure::Reconfigured | Failure::Killed))) => return Ending::Failed(failure),
+            (Primary::Ended(primary, us), Call::Answered(shadow, shadow_us)) => ((primary, us), (shadow, shadow_us)),
+            (Primary::Ended(..), Call::Failed(failure)) => return Ending::Failed(failure),
+            _ => return Ending::Failed(Failure::Aborted),
+        };
+        let noise = match self.noise {
+            Call::None | Call::Waiting => Noise::None,
+            Call::Answered(side, _) => Noise::Answered(side),
+            Call::Failed(_) => Noise::Failed,
+        };
+        Ending::Both(Answers {
+            primary: primary.0,
+            primary_us: primary.1,
+            shadow: shadow.0,
+            shadow_us: shadow.1,
+            noise,
+        })
+    }
+
+    const fn after(&self, now: u64) -> u64 {
+        if self.sent == 0 { 0 } else { now.saturating_sub(self.sent) / 1_000 }
+    }
+}

@@ -1,0 +1,224 @@
+//! A request on its way that is copied: what passes is read, and nothing is held up.
+
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use headgate_routing::Sampled;
+use proxy_wasm::types::{BufferType, MapType};
+
+use super::calls;
+use super::copy;
+use super::desk::Desk;
+use super::pair::{Ending, Failure, Request, Role};
+use crate::headers::HeaderMap;
+use crate::host;
+use crate::live::Live;
+
+/// Contexts by their numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ids {
+    /// The request's.
+    pub(crate) stream: u32,
+    /// Its plugin's.
+    pub(crate) root: u32,
+}
+
+/// The user's side of a copied request.
+pub(crate) struct Watch {
+    desk: Rc<RefCell<Desk>>,
+    number: u32,
+    ids: Ids,
+    reads: bool,
+}
+
+impl Watch {
+    /// A sampled request, its headers as the upstream gets them. `None` when it is not copied, which is counted. It `ends` with its
+    /// headers, or has a body. `now` is monotonic, in nanoseconds.
+    pub(crate) fn begin(
+        live: &Rc<Live>,
+        ids: Ids,
+        route: usize,
+        sampled: &Sampled,
+        ends: bool,
+        now: u64,
+    ) -> Option<Self> {
+        let series = live.shadows.board.series(&live.table, route, sampled)?;
+        series.sampled();
+        if let Some(why) = sampled.refused {
+            series.refused(why);
+            return None;
+        }
+        let of = live.table.route(route)?;
+        let shadow = of.shadow.as_ref()?;
+        let map = HeaderMap::new(host::headers(MapType::HttpRequestHeaders).unwrap_or_default());
+        let replaced = live.shadows.replaced.get(route).map(Vec::as_slice).unwrap_or_default();
+        let headers = copy::headers(map.pairs(), shadow, copy::own(live.table.config(), of), replaced);
+        let headers = copy::serialize(&headers);
+        let length = match map.first("content-length").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok()) {
+            _ if ends => 0,
+            Some(length) => shadow.max_body_bytes.min(length),
+            None => 0,
+        };
+        let desk = live.shadows.desk.as_ref()?;
+        let admitted = {
+            let mut desk = desk.try_borrow_mut().ok()?;
+            let twice = shadow.noise.as_ref().is_some_and(|noise| desk.twice(&of.name, noise.share));
+            let copies = if twice { 2 } else { 1 };
+            let bytes = copies * (headers.len() + length as usize);
+            let request = Request { headers, body: Vec::new(), most: shadow.max_body_bytes as usize, twice };
+            desk.admit(live, route, sampled, request, bytes, now)
+        };
+        match admitted {
+            Ok(number) => {
+                let watch = Self { desk: Rc::clone(desk), number, ids, reads: true };
+                if ends {
+                    watch.send();
+                }
+                Some(watch)
+            }
+            Err(over) => {
+                series.dropped(over);
+                None
+            }
+        }
+    }
+
+    /// Sends what was gathered.
+    fn send(&self) {
+        let Some((request, live, route)) = self.take_request() else { return };
+        let Some(of) = live.table.route(route) else { return };
+        let Some(shadow) = &of.shadow else { return };
+        let call = |cluster: &str| host::call(cluster, &request.headers, &request.body, shadow.timeout_ms);
+        let sent = calls::send(self.ids.root, &self.desk, self.number, Role::Shadow, &|| call(&shadow.cluster));
+        let noise = (shadow.noise.as_ref().filter(|_| request.twice && sent))
+            .map(|noise| calls::send(self.ids.root, &self.desk, self.number, Role::Noise, &|| call(&noise.cluster)));
+        // The rest of this entry is about the request again.
+        let _ = host::act_as(self.ids.stream);
+        let size = request.headers.len() + request.body.len();
+        self.with(|desk, number| {
+            let Some(entry) = desk.entry(number) else { return };
+            entry.pair.called(Role::Shadow, sent);
+            entry.sent_bytes = if sent { size } else { 0 };
+            if let Some(sent) = noise {
+                entry.pair.called(Role::Noise, sent);
+                entry.sent_bytes += if sent { size } else { 0 };
+            }
+        });
+    }
+
+    /// The request, unless a kill came since it was taken in.
+    fn take_request(&self) -> Option<(Request, Rc<Live>, usize)> {
+        let mut desk = self.desk.try_borrow_mut().ok()?;
+        let entry = desk.entry(self.number)?;
+        let (live, route) = (Rc::clone(&entry.live), entry.route);
+        if desk.is_killed(live.table.route(route).map(|of| of.name.as_str()).unwrap_or_default()) {
+            if let Some(entry) = desk.entry(self.number) {
+                entry.pair.spoil(Ending::Failed(Failure::Killed));
+            }
+            desk.settle(self.number);
+            return None;
+        }
+        let request = desk.entry(self.number)?.pair.send(host::monotonic())?;
+        Some((request, live, route))
+    }
+
+    /// Does something to the desk and settles this request.
+    fn with(&self, change: impl FnOnce(&mut Desk, u32)) {
+        if let Ok(mut desk) = self.desk.try_borrow_mut() {
+            change(&mut desk, self.number);
+            desk.settle(self.number);
+        }
+    }
+
+    /// A piece of the request's body passes; it is the last if it `ends`.
+    pub(crate) fn request_body(&self, size: usize, ends: bool) {
+        let gathers = self
+            .desk
+            .try_borrow_mut()
+            .is_ok_and(|mut desk| desk.entry(self.number).is_some_and(|entry| entry.pair.gathers()));
+        if !gathers {
+            return;
+        }
+        if size > 0 {
+            let piece = host::body(BufferType::HttpRequestBody, 0, size).unwrap_or_default();
+            self.with(|desk, number| {
+                if let Some(entry) = desk.entry(number) {
+                    entry.pair.gather(&piece);
+                }
+            });
+        }
+        if ends {
+            self.send();
+        }
+    }
+
+    /// The request's trailers pass: it has ended.
+    pub(crate) fn request_trailers(&self) {
+        self.send();
+    }
+
+    /// The response's headers are there; it `ends` with them, or has a body.
+    pub(crate) fn answered(&mut self, ends: bool) {
+        let map = HeaderMap::new(host::headers(MapType::HttpResponseHeaders).unwrap_or_default());
+        let now = host::monotonic();
+        let mut reads = false;
+        self.with(|desk, number| {
+            let Some(entry) = desk.entry(number) else { return };
+            let Some(rules) = entry.live.table.rules(entry.route) else { return };
+            entry.pair.begins(rules.side(calls::status(&map), |name| map.joined(name)));
+            reads = entry.pair.primary().is_some_and(|side| side.wants_body());
+            if ends {
+                entry.pair.ends(now);
+            }
+        });
+        self.reads = reads;
+    }
+
+    /// A piece of the response's body passes; it is the last if it `ends`.
+    pub(crate) fn response_body(&mut self, size: usize, ends: bool) {
+        if (!self.reads || size == 0) && !ends {
+            return;
+        }
+        let piece = match self.reads && size > 0 {
+            true => host::body(BufferType::HttpResponseBody, 0, size).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let mut reads = self.reads;
+        self.with(|desk, number| {
+            let Some(entry) = desk.entry(number) else { return };
+            if let Some(side) = entry.pair.primary() {
+                side.chunk(&piece);
+                reads = side.wants_body();
+            }
+            if ends {
+                entry.pair.ends(host::monotonic());
+            }
+        });
+        self.reads = reads;
+    }
+
+    /// The response's trailers pass: it has ended.
+    pub(crate) fn response_trailers(&self) {
+        let map = HeaderMap::new(host::headers(MapType::HttpResponseTrailers).unwrap_or_default());
+        self.with(|desk, number| {
+            let Some(entry) = desk.entry(number) else { return };
+            if let Some(side) = entry.pair.primary() {
+                for (name, value) in map.pairs() {
+                    if let Ok(name) = core::str::from_utf8(name) {
+                        side.trailer(name, value);
+                    }
+                }
+            }
+            entry.pair.ends(host::monotonic());
+        });
+    }
+
+    /// The stream is over, whole or not.
+    pub(crate) fn is_over(&self) {
+        self.with(|desk, number| {
+            if let Some(entry) = desk.entry(number) {
+                entry.pair.is_gone();
+            }
+        });
+    }
+}

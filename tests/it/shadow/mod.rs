@@ -1,0 +1,6 @@
+//! Shadows: copies that the filter sends, and whose answers it compares. Every sampled request is accounted for, exactly.
+
+mod accounting;
+mod copies;
+mod ways;
+mod world;
