@@ -15,8 +15,6 @@
 use core::cell::Cell;
 use core::ptr::null_mut;
 
-#[cfg(feature = "shadow")]
-use proxy_wasm::types::LogLevel;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
 /// The host did not do what it was asked for. Its status is not told: nothing here would do otherwise by it.
@@ -85,7 +83,6 @@ unsafe extern "C" {
         timeout: u32,
         token: *mut u32,
     ) -> u32;
-    fn proxy_log(level: u32, text: *const u8, len: usize) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -254,11 +251,4 @@ pub(crate) fn call(cluster: &str, headers: &[u8], body: &[u8], timeout: u32) -> 
 #[cfg(feature = "shadow")]
 pub(crate) fn body(of: BufferType, start: usize, len: usize) -> Option<Vec<u8>> {
     take(|data, size| unsafe { proxy_get_buffer_bytes(of as u32, start, len, data, size) })
-}
-
-/// A line of Envoy's log, at level info.
-#[cfg(feature = "shadow")]
-pub(crate) fn tell(line: &str) -> Result<(), Failed> {
-    // SAFETY: a slice.
-    done(unsafe { proxy_log(LogLevel::Info as u32, line.as_ptr(), line.len()) })
 }

@@ -88,6 +88,11 @@ impl Shadowed {
         if let Some(noise) = &of.noise {
             cluster(&format!("{path}.noise.cluster"), &noise.cluster, checks);
             share(&format!("{path}.noise.share"), noise.share, checks);
+            for (name, part) in [("relative", noise.relative), ("absolute", noise.absolute)] {
+                if !(0.0..1.0).contains(&part) {
+                    checks.push(format!("{path}.noise.{name}"), "must be at least 0 and below 1");
+                }
+            }
         }
         share(&format!("{path}.record.matches"), of.record.matches, checks);
         range(&format!("{path}.record.bodyBytes"), of.record.body_bytes, 0, 4_096, "bytes", checks);

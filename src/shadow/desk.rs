@@ -7,8 +7,9 @@ use core::cell::RefCell;
 use std::rc::Rc;
 
 use fnv::FnvHashMap;
+use headgate_compare::noise::{Rule, Tally};
 use headgate_compare::{Verdict, Wanted};
-use headgate_contract::{Comparison, PluginConfig};
+use headgate_contract::{Comparison, NoiseCopy, PluginConfig};
 use headgate_routing::{CopyRefusal, RoutingTable, Sampled};
 
 use super::board::{Board, Compared, Series};
@@ -75,6 +76,9 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 struct Kept {
     comparison: Comparison,
+    noise: Option<NoiseCopy>,
+    /// In what stable differs from itself.
+    tally: Tally,
     /// Parts of 10,000 towards the next second copy.
     twice: u32,
 }
@@ -116,8 +120,16 @@ impl Desk {
         let mut before = core::mem::take(&mut self.routes);
         for route in &config.routes {
             let Some(shadow) = &route.shadow else { continue };
-            let kept = before.remove(&route.name).filter(|kept| kept.comparison == shadow.compare);
-            let kept = kept.unwrap_or_else(|| Kept { comparison: shadow.compare.clone(), ..Kept::default() });
+            // What was counted by other rules says nothing.
+            let kept = before
+                .remove(&route.name)
+                .filter(|kept| kept.comparison == shadow.compare && kept.noise == shadow.noise);
+            let kept = kept.unwrap_or_else(|| {
+                let rule = (shadow.noise.as_ref())
+                    .map_or_else(Rule::default, |noise| Rule { relative: noise.relative, absolute: noise.absolute });
+                let (comparison, noise) = (shadow.compare.clone(), shadow.noise.clone());
+                Kept { comparison, noise, tally: Tally::new(rule), ..Kept::default() }
+            });
             self.routes.insert(route.name.clone(), kept);
         }
     }
@@ -200,15 +212,23 @@ impl Desk {
         let Some(shadow) = &of.shadow else { return };
         let wanted = Wanted { values: shadow.record.values };
         let outcome = rules.compare(&answers.primary, &answers.shadow, wanted);
-        let only_noise = false;
+        let kept = self.routes.get_mut(&of.name);
+        let mut noise = None;
         match &answers.noise {
             Noise::None => {}
             Noise::Failed => series.noise(None),
             Noise::Answered(side) => {
-                let noise = rules.compare(&answers.primary, side, Wanted::default());
-                series.noise(Some(matches!(noise.verdict, Verdict::Matched)));
+                let of_itself = rules.compare(&answers.primary, side, Wanted::default());
+                series.noise(Some(matches!(of_itself.verdict, Verdict::Matched)));
+                noise = Some(of_itself);
             }
         }
+        let only_noise = kept.is_some_and(|kept| {
+            if let Some(noise) = &noise {
+                kept.tally.observe(&outcome, noise);
+            }
+            kept.tally.only_noise(&outcome)
+        });
         let compared = Compared {
             outcome: &outcome,
             only_noise,

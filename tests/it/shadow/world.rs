@@ -28,7 +28,7 @@ impl World {
 
     /// An Envoy in front of them, which copies everything that stable serves, but for what `more` says.
     pub(super) fn envoy(&self, more: Value) -> Result<Builder> {
-        Ok(self.behind(Bootstrap::filter_state()?, more)?)
+        self.behind(Bootstrap::filter_state()?, more)
     }
 
     /// Likewise, with a changed bootstrap.
