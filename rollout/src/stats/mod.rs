@@ -9,6 +9,7 @@
 //! | Is the canary worse than the baseline, looked at as often as you like? | [`compare`] |
 //! | The same for a latency quantile | [`quantile`] |
 //! | Bounds on one rate or mean, looked at as often as you like | [`anytime`] |
+//! | By how much do they differ, by any procedure; how many units does it take? | [`experiment`] |
 //! | What would a step notice? | [`detect`] |
 //! | A difference, an interval, a sample size; one look at independent units | [`fixed`] |
 //! | The same, looked at repeatedly | [`sequential`] |
@@ -33,6 +34,7 @@ pub mod design;
 pub mod detect;
 pub mod drift;
 pub mod evalue;
+pub mod experiment;
 pub mod fixed;
 pub mod histogram;
 pub mod multiple;
