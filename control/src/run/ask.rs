@@ -213,7 +213,7 @@ fn outcomes(plan: &Plan, store: &Store, ask: &Ask, since: i64) -> Result<Measure
         Sums { buckets }
     };
     let (canary, stable) = (sums(&plan.canary), sums(&plan.stable));
-    if canary.buckets.iter().all(|b| b.0 == 0) {
+    if [&canary, &stable].iter().all(|sums| sums.buckets.iter().all(|b| b.0 == 0)) {
         return Ok(Measured::NoValues);
     }
     Ok(Measured::Sums { canary, stable })

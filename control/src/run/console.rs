@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anstyle::AnsiColor;
 use headgate_rollout::State;
-use headgate_rollout::state::{Look, VerdictKind};
+use headgate_rollout::state::{Answer, Look, TestLook, VerdictKind};
 use headgate_rollout::tick::{Event, EventKind};
 use serde_json::{Value, json};
 
@@ -132,7 +132,44 @@ pub(crate) fn figures(look: &Look) -> Vec<String> {
             let dry = if f.dry_run { " (dry run)" } else { "" };
             format!("{:<12} {}{dry}: {}", verdict, f.name, f.sentence)
         })
+        .chain(look.test.as_deref().into_iter().flat_map(tested))
         .collect()
+}
+
+/// What an A/B test says, its sentence first.
+fn tested(test: &TestLook) -> Vec<String> {
+    let word = match (test.conclusive, test.answer) {
+        (false, _) | (_, Answer::Inconclusive) => "undecided",
+        (_, Answer::BWins) => "B",
+        (_, Answer::AWins) => "A",
+        (_, Answer::Equivalent) => "equivalent",
+    };
+    let mut lines = vec![format!("{:<12} {}", word, test.sentence)];
+    if let Some(ratio) = &test.ratio {
+        lines.push(format!("{:<12} {}", if ratio.mismatch { "MISMATCH" } else { "users" }, ratio.sentence));
+    }
+    for segment in &test.segments {
+        let better = match segment.answer {
+            Answer::BWins => "B is better",
+            Answer::AWins => "A is better",
+            Answer::Equivalent | Answer::Inconclusive => "not decided",
+        };
+        let value = |v: f64| match test.unit.as_str() {
+            "share" => format!("{:.2} %", v * 100.0),
+            "micros" => format!("{:.1} ms", v / 1_000.0),
+            _ => format!("{v:.4}"),
+        };
+        lines.push(format!(
+            "{:<12} {}: {} against {}, {better} (p {:.4}, corrected)",
+            "segment",
+            segment.name,
+            value(segment.b),
+            value(segment.a),
+            segment.p
+        ));
+    }
+    lines.extend(test.notes.iter().map(|note| format!("{:<12} {note}", "note")));
+    lines
 }
 
 /// One line: step, weight, a bar of its measured time, requests.

@@ -8,6 +8,7 @@ mod beside;
 pub(crate) mod console;
 mod desk;
 mod failsafe;
+mod proposal;
 pub(crate) mod publish;
 mod runner;
 pub(crate) mod shares;

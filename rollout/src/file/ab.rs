@@ -114,6 +114,10 @@ pub enum Procedure {
     /// Evidence that may be looked at whenever one likes.
     #[default]
     Anytime,
+    /// The asymptotic confidence sequence: as `anytime`, tuned to the planned size.
+    ConfidenceSequence,
+    /// The mixture sequential probability ratio test, sharpest at the smallest difference that matters.
+    Msprt,
     /// Five looks at fixed parts of the time, with O'Brien and Fleming's bounds.
     GroupSequential,
     /// One look at the end. Looked at earlier it cries wolf, so it needs `looks: atEnd`.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Quantity, Span};
+use super::{Looks, Procedure, Quantity, Span};
 
 /// How a rollout is judged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub enum BaselineSource {
     Recorded,
 }
 
-/// One measurement and its bound: one of `max`, `min`, `maxDrop`, `maxRise` and `versusBaseline`. Without any the metric's default
+/// One measurement and its bound: one of `max`, `min`, `maxDrop`, `maxRise`, `versusBaseline` and `notWorseThan`. Without any the metric's default
 /// holds, against the baseline: 2x for rates, 1.2x for a median, 1.5x for other quantiles, CPU and memory; `goal`, `success`, `value` and
 /// `custom` have none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +101,23 @@ pub struct Criterion {
     /// At most this many times the baseline. Example: `1.5x`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versus_baseline: Option<Quantity>,
+    /// Shown to be not worse than the baseline by more than `margin` (non-inferiority). Without evidence of that nothing passes.
+    /// Example: `baseline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_worse_than: Option<Reference>,
+    /// With `notWorseThan`: by how much it may be worse, in the metric's unit. Example: `0.1 points`, `5ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<Quantity>,
+    /// With `notWorseThan`: chance of calling a version not worse that is, and of failing one that is not; above 0, at most 0.5.
+    /// Default: the criterion's share of the rollout's. Example: 0.01.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// With `notWorseThan`: the statistical procedure. Default `anytime`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub procedure: Option<Procedure>,
+    /// With `notWorseThan`: when it is looked at. Default `everyTick`; `fixedHorizon` needs `atEnd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<Looks>,
     /// With `versusBaseline`: a rise smaller than this never fails. Default: `0.5 points` for rates, `10ms` for times, 0
     /// otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,6 +128,15 @@ pub struct Criterion {
     /// How many failed looks an `ordinary` criterion may have. Default: 3 in a row or 5 in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_limit: Option<FailureLimit>,
+}
+
+/// What a version is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Reference {
+    /// The rollout's baseline.
+    Baseline,
 }
 
 /// What is measured.
@@ -132,6 +158,8 @@ pub enum Metric {
     LatencyP95,
     /// 99th percentile of latency.
     LatencyP99,
+    /// Mean latency: for A/B tests and `notWorseThan`. One hanging request moves it; a quantile does not.
+    LatencyMean,
     /// Median time to response headers.
     HeadersP50,
     /// 95th percentile of the time to response headers.

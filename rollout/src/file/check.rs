@@ -1,7 +1,9 @@
 //! Checking a rollout file into a plan: every problem at once, each with its path, the reason and the way out.
 
+mod ab;
 mod around;
 mod criteria;
+mod noninferiority;
 mod steps;
 
 use std::collections::BTreeSet;
@@ -289,12 +291,26 @@ fn replicates(plan: &Plan) -> BTreeSet<Replicate> {
             Metric::LatencyP50
             | Metric::LatencyP95
             | Metric::LatencyP99
+            | Metric::LatencyMean
             | Metric::HeadersP50
             | Metric::HeadersP95
             | Metric::HeadersP99 => out.extend([Replicate::Finished, Replicate::Latency]),
             Metric::ClientErrorRate => out.extend([Replicate::Finished]),
             Metric::Goal => out.extend([Replicate::Requests]),
             Metric::Success | Metric::Value | Metric::Cpu | Metric::Memory | Metric::Custom => {}
+        }
+    }
+    if let Some(test) = plan.test() {
+        // Whether each version gets its share of users is always looked at.
+        out.insert(Replicate::Requests);
+        if test.primary.source == Source::Proxies {
+            out.extend(match test.primary.metric {
+                Metric::TimeoutRate => [Replicate::Finished, Replicate::Timeouts],
+                // Exposed requests alone; conversions are always counted by bucket.
+                Metric::Goal => [Replicate::Requests, Replicate::Requests],
+                Metric::LatencyMean => [Replicate::Finished, Replicate::Latency],
+                _ => [Replicate::Finished, Replicate::Failures],
+            });
         }
     }
     out

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use ab::{AbTest, After, Better, Hypothesis, Looks, PrimaryMetric, Procedure};
-pub use analysis::{Analysis, BaselineSource, Criterion, FailureLimit, Importance, JudgeMode, Metric};
+pub use analysis::{Analysis, BaselineSource, Criterion, FailureLimit, Importance, JudgeMode, Metric, Reference};
 pub use around::{
     Action, Bearer, Drill, Finalising, Gate, Monitoring, Notification, NotificationFormat, NotificationKind, Outcomes,
     Prometheus, Provider, Proxies, Webhook,

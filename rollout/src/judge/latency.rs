@@ -89,7 +89,7 @@ fn of(case: &Case<'_>, criterion: &Criterion, sides: &Sides<'_>, alpha: f64, ful
             let histograms: Result<Vec<_>, _> = compared.iter().map(|s| theirs(pick(metric, &s.canary))).collect();
             histograms.and_then(|h| quantile::bound(&h, value, &ask))
         }
-        Bound::Rise { by } | Bound::Drop { by } => {
+        Bound::Rise { by } | Bound::Drop { by } | Bound::NotWorse { margin: by, .. } => {
             pairs(&compared, metric).and_then(|p| quantile::compare(&p, &Limit { ratio: 1.0, floor: by }, &ask))
         }
         Bound::Ratio { factor, floor } => {

@@ -11,6 +11,8 @@
 //!
 //! It decides nothing: what follows from a verdict is [`mod@crate::tick`]'s.
 
+mod ab;
+mod experiment;
 mod latency;
 mod power;
 mod provided;
@@ -20,10 +22,11 @@ mod words;
 
 use crate::file::{Importance, JudgeMode, Metric};
 use crate::measure::{Lagged, Window};
-use crate::plan::{Criterion, Plan, Source, Step, StepKind, Unit, Weights, unit};
+use crate::plan::{Bound, Criterion, Plan, Source, Step, StepKind, Unit, Weights, unit};
 use crate::state::{Baseline, Figures, Look, Recent, VerdictKind};
 use crate::tick::Measurement;
 
+pub(crate) use ab::{announce, test};
 pub(crate) use power::power;
 pub(crate) use words::allowed;
 
@@ -63,6 +66,8 @@ struct Evidence {
     problem: Option<String>,
     /// Why it cannot be decided although it is measured.
     undecided: Option<String>,
+    /// Said in place of the usual sentence.
+    sentence: Option<String>,
 }
 
 impl Evidence {
@@ -99,6 +104,7 @@ pub(crate) fn look(case: &Case<'_>) -> Look {
         sentence: String::new(),
         bounds_at_ms: if case.full { case.now_ms } else { case.previous.map_or(0, |p| p.bounds_at_ms) },
         figures,
+        test: None,
     };
     (look.verdict, look.sentence) = together(plan, &look);
     look
@@ -136,6 +142,18 @@ fn together(plan: &Plan, look: &Look) -> (VerdictKind, String) {
 }
 
 fn figures(case: &Case<'_>, criterion: &Criterion) -> Figures {
+    if let Bound::NotWorse { margin, lower } = criterion.bound {
+        let before = case.previous.and_then(|look| look.figures.iter().find(|f| f.name == criterion.name));
+        return match (experiment::not_worse(case, criterion, margin, lower), before) {
+            (Some((evidence, at_ms)), _) => {
+                told(case, criterion, &evidence, sides::sides(case, &case.window.totals).from, false, at_ms)
+            }
+            (None, Some(before)) => before.clone(),
+            (None, None) => {
+                told(case, criterion, &Evidence::open("it was not looked at yet"), String::new(), false, case.now_ms)
+            }
+        };
+    }
     let (mut evidence, from, plain, at_ms) = match (&criterion.source, unit(criterion.metric)) {
         (Source::Provider { .. }, _) => match provided::measure(case, criterion) {
             Ok(found) => found,
@@ -150,13 +168,17 @@ fn figures(case: &Case<'_>, criterion: &Criterion) -> Figures {
             (evidence, from, false, case.now_ms)
         }
     };
-    let verdict = verdict(case.plan, criterion, &evidence);
     // Between the looks that work out all bounds, the last ones stand.
     let known = case.previous.filter(|_| !case.full).and_then(|l| l.figures.iter().find(|f| f.name == criterion.name));
     if let Some(known) = known.filter(|_| evidence.lower.is_none() && evidence.upper.is_none()) {
         evidence.lower = known.lower;
         evidence.upper = known.upper;
     }
+    told(case, criterion, &evidence, from, plain, at_ms)
+}
+
+/// The figures of some evidence, with their verdict and sentence.
+fn told(case: &Case<'_>, criterion: &Criterion, evidence: &Evidence, from: String, plain: bool, at_ms: u64) -> Figures {
     let mut figures = Figures {
         name: criterion.name.clone(),
         metric: criterion.metric,
@@ -174,13 +196,13 @@ fn figures(case: &Case<'_>, criterion: &Criterion) -> Figures {
         baseline_from: from,
         limit: evidence.limit,
         samples: evidence.samples,
-        verdict,
+        verdict: verdict(case.plan, criterion, evidence),
         dry_run: criterion.importance == Importance::DryRun,
         plain,
         at_ms,
         sentence: String::new(),
     };
-    figures.sentence = words::sentence(&figures, &evidence);
+    figures.sentence = words::sentence(&figures, evidence);
     figures
 }
 

@@ -58,9 +58,9 @@ pub(crate) fn power(plan: &Plan, window: &Window) -> Vec<String> {
         };
         let limit = match criterion.bound {
             Bound::Ratio { factor, floor } => Limit { ratio: factor, floor },
-            Bound::Rise { by } => Limit { ratio: 1.0, floor: by },
+            Bound::Rise { by } | Bound::NotWorse { margin: by, lower: false } => Limit { ratio: 1.0, floor: by },
             Bound::Max { value } => Limit { ratio: 1.0, floor: (value - rate).max(0.0) },
-            Bound::Min { .. } | Bound::Drop { .. } => {
+            Bound::Min { .. } | Bound::Drop { .. } | Bound::NotWorse { .. } => {
                 lines.push(seen);
                 continue;
             }

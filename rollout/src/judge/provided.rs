@@ -135,7 +135,9 @@ pub(super) fn mean(bound: &Bound, strata: &[Stratum], alpha: f64) -> Result<Find
     let ask = Ask { alpha, worse, clustering: Clustering::Buckets };
     match *bound {
         Bound::Max { value } | Bound::Min { value } => compare::mean_bound(strata, value, &ask),
-        Bound::Drop { by } | Bound::Rise { by } => compare::mean(strata, &Limit { ratio: 1.0, floor: by }, &ask),
+        Bound::Drop { by } | Bound::Rise { by } | Bound::NotWorse { margin: by, .. } => {
+            compare::mean(strata, &Limit { ratio: 1.0, floor: by }, &ask)
+        }
         Bound::Ratio { factor, floor } => compare::mean(strata, &Limit { ratio: factor, floor }, &ask),
     }
 }

@@ -41,7 +41,12 @@ fn of(
     if criterion.metric == Metric::UnfinishedRate && lag.is_none() {
         return Evidence::open("it is known some time after the step's clock started");
     }
-    let strata: Vec<Stratum> = match sides.each.iter().map(|s| stratum(case, criterion, s, sides, lag)).collect() {
+    let strata: Vec<Stratum> = match sides
+        .each
+        .iter()
+        .map(|s| stratum(case, criterion.metric, criterion.goal.as_deref(), s, sides, lag))
+        .collect()
+    {
         Ok(strata) => strata,
         Err(problem) => return Evidence::unmeasured(problem),
     };
@@ -106,6 +111,8 @@ pub(super) fn test(bound: &Bound, strata: &[Stratum], alpha: f64, clustering: Cl
     match *bound {
         Bound::Max { value } | Bound::Min { value } => compare::rate_bound(strata, value, &ask),
         Bound::Drop { by } | Bound::Rise { by } => compare::rate(strata, &Limit { ratio: 1.0, floor: by }, &ask),
+        // Shown elsewhere; that it is worse by more than the margin is asked like a rise.
+        Bound::NotWorse { margin, .. } => compare::rate(strata, &Limit { ratio: 1.0, floor: margin }, &ask),
         Bound::Ratio { factor, floor } => compare::rate(strata, &Limit { ratio: factor, floor }, &ask),
     }
 }
@@ -118,9 +125,20 @@ fn no_baseline(sides: &Sides<'_>) -> &'static str {
     }
 }
 
+/// Both versions, segment by segment, for metrics that are kept by buckets of users and need no lag.
+pub(super) fn strata(
+    case: &Case<'_>,
+    metric: Metric,
+    goal: Option<&str>,
+    sides: &Sides<'_>,
+) -> Result<Vec<Stratum>, String> {
+    sides.each.iter().map(|side| stratum(case, metric, goal, side, sides, None)).collect()
+}
+
 fn stratum(
     case: &Case<'_>,
-    criterion: &Criterion,
+    metric: Metric,
+    goal: Option<&str>,
     side: &Side<'_>,
     sides: &Sides<'_>,
     lagged: Option<&Totals>,
@@ -128,8 +146,8 @@ fn stratum(
     let lag = |variant: &str| lagged.and_then(|l| l.variants.get(variant)).and_then(|s| s.get(side.segment));
     let baseline = match &side.baseline {
         // A window that is over has nothing on its way.
-        Some(counters) if !sides.concurrent => arm(criterion, counters, Some(counters))?,
-        Some(counters) => arm(criterion, counters, lag(&case.plan.stable))?,
+        Some(counters) if !sides.concurrent => arm(metric, goal, counters, Some(counters))?,
+        Some(counters) => arm(metric, goal, counters, lag(&case.plan.stable))?,
         None => Arm::default(),
     };
     let canary = if sides.copies {
@@ -137,12 +155,12 @@ fn stratum(
         // version's counts, it does to theirs.
         let cells: Vec<(f64, f64)> = baseline.cells.iter().map(|c| (c.units, c.total)).collect();
         let effect = design::effect_upper(&cells, case.step.criteria.first().map_or(0.001, |c| c.alpha));
-        let (units, total) = whole(criterion.metric, &side.canary);
+        let (units, total) = whole(metric, &side.canary);
         let mut arm = Arm::default();
         arm.add(0, units / effect, total / effect);
         arm
     } else {
-        arm(criterion, &side.canary, lag(&case.plan.canary))?
+        arm(metric, goal, &side.canary, lag(&case.plan.canary))?
     };
     Ok(Stratum { name: side.segment.to_owned(), canary, baseline, share: side.share })
 }
@@ -160,8 +178,12 @@ fn whole(metric: Metric, counters: &Counters) -> (f64, f64) {
 }
 
 /// Units and events by bucket of users. `lag`: the counters as they were some time ago, for what is not finished yet.
-fn arm(criterion: &Criterion, counters: &Counters, lag: Option<&Counters>) -> Result<Arm, String> {
-    let metric = criterion.metric;
+pub(super) fn arm(
+    metric: Metric,
+    goal: Option<&str>,
+    counters: &Counters,
+    lag: Option<&Counters>,
+) -> Result<Arm, String> {
     let mut arm = Arm::default();
     if metric == Metric::ClientErrorRate {
         let (units, total) = whole(metric, counters);
@@ -172,7 +194,7 @@ fn arm(criterion: &Criterion, counters: &Counters, lag: Option<&Counters>) -> Re
     if !kept && counters.finished() > 0 {
         return Err("the proxies do not keep it by buckets of users: `metrics.replicates` of the plugin configuration is not in force".to_owned());
     }
-    if let Some(goal) = criterion.goal.as_deref() {
+    if let Some(goal) = goal {
         for (bucket, (reached, exposed)) in counters.conversions(goal).enumerate() {
             arm.add(bucket, f(exposed), f(reached));
         }
@@ -187,6 +209,10 @@ fn arm(criterion: &Criterion, counters: &Counters, lag: Option<&Counters>) -> Re
             }
             _ => (replicate.finished, replicate.failures),
         };
+        if metric == Metric::LatencyMean {
+            arm.add(bucket, f(replicate.finished), f(replicate.latency_us));
+            continue;
+        }
         arm.add(bucket, f(units), f(events.min(units)));
     }
     Ok(arm)

@@ -3,10 +3,11 @@
 use super::Evidence;
 use crate::plan::{Bound, Criterion, Unit, unit};
 use crate::state::{Figures, VerdictKind};
+use crate::stats::experiment::Found;
 use crate::text::{micros, share, trimmed};
 
 /// A value in its metric's unit.
-fn value(of: Unit, value: f64) -> String {
+pub(super) fn value(of: Unit, value: f64) -> String {
     match of {
         Unit::Share => share(value),
         Unit::Micros => micros(value),
@@ -15,7 +16,7 @@ fn value(of: Unit, value: f64) -> String {
 }
 
 /// A difference in its metric's unit.
-fn difference(of: Unit, by: f64) -> String {
+pub(super) fn difference(of: Unit, by: f64) -> String {
     match of {
         Unit::Share => format!("{} points", trimmed(by * 100.0, 3)),
         _ => value(of, by),
@@ -30,6 +31,9 @@ pub(crate) fn allowed(criterion: &Criterion) -> String {
         Bound::Min { value: v } => format!("at least {}", value(of, v)),
         Bound::Drop { by } => format!("at most {} less than the baseline", difference(of, by)),
         Bound::Rise { by } => format!("at most {} more than the baseline", difference(of, by)),
+        Bound::NotWorse { margin, .. } => {
+            format!("shown to be not worse than the baseline by more than {}", difference(of, margin))
+        }
         Bound::Ratio { factor, floor: 0.0 } => format!("at most {}x the baseline", trimmed(factor, 3)),
         Bound::Ratio { factor, floor } => {
             format!("at most {}x the baseline, or {} more", trimmed(factor, 3), difference(of, floor))
@@ -41,6 +45,9 @@ pub(crate) fn allowed(criterion: &Criterion) -> String {
 pub(super) fn sentence(figures: &Figures, evidence: &Evidence) -> String {
     let of = unit(figures.metric);
     let name = &figures.name;
+    if let Some(sentence) = &evidence.sentence {
+        return sentence.clone();
+    }
     if let Some(problem) = &evidence.problem {
         return format!("{name} cannot be measured: {problem}");
     }
@@ -76,4 +83,49 @@ pub(super) fn sentence(figures: &Figures, evidence: &Evidence) -> String {
             None => format!("{name} is {measured}{seen}, allowed is {limit}{against}; that is too few to say"),
         },
     }
+}
+
+/// A difference with its sign, in its metric's unit.
+pub(super) fn signed(of: Unit, by: f64) -> String {
+    let sign = if by < 0.0 { "-" } else { "+" };
+    format!("{sign}{}", difference(of, by.abs()))
+}
+
+/// `0.52 % against 0.5 %, a difference of +0.02 points (95 % interval -0.01 to +0.05 points)`.
+pub(super) fn figures_of(of: Unit, found: &Found, confidence: f64) -> String {
+    let end = |bound: Option<f64>| bound.map_or_else(|| "unknown".to_owned(), |b| signed(of, b));
+    // The unit once.
+    let low = end(found.low).replace(" points", "");
+    format!(
+        "{} against {}, a difference of {} ({} % interval {} to {})",
+        value(of, found.b),
+        value(of, found.a),
+        signed(of, found.estimate),
+        trimmed(confidence * 100.0, 2),
+        low,
+        end(found.high)
+    )
+}
+
+/// What a criterion that must be shown has shown, in one sentence with the interval. `(holds, fails)`: which of the two is shown.
+pub(super) fn not_worse(criterion: &Criterion, found: &Found, margin: f64, (holds, fails): (bool, bool)) -> String {
+    let of = unit(criterion.metric);
+    let what = if fails {
+        "is worse than the baseline's by more than"
+    } else if holds {
+        "is not worse than the baseline's by more than"
+    } else {
+        "is not shown yet to be within"
+    };
+    let [baseline, canary] = found.units;
+    let margin =
+        if fails || holds { difference(of, margin) } else { format!("{} of the baseline's", difference(of, margin)) };
+    let often = if criterion.at_end { "" } else { ", however often one looks" };
+    format!(
+        "{} {what} {margin}: {} over {} and {} of the baseline{often}",
+        criterion.name,
+        figures_of(of, found, 1.0 - 2.0 * criterion.alpha),
+        trimmed(canary, 0),
+        trimmed(baseline, 0)
+    )
 }

@@ -3,6 +3,7 @@
 //! Made by [`crate::file::check()`] alone. Units: shares as fractions of 1, times of measurements in microseconds, times of
 //! the rollout in milliseconds. It says what is wanted, never what happened: that is [`crate::state::State`].
 
+mod ab;
 mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +12,11 @@ use headgate_contract::{Goal, Replicate};
 use serde::{Deserialize, Serialize};
 
 use crate::file::{
-    Action, FailureLimit, Importance, JudgeMode, Metric, Notification, Provider, ReadinessRequest, WHOLE, Webhook,
+    Action, FailureLimit, Importance, JudgeMode, Metric, Notification, Procedure, Provider, ReadinessRequest, WHOLE,
+    Webhook,
 };
 
+pub use ab::{AfterPlan, PLANNED_LOOKS, Primary, TestPlan};
 pub(crate) use share::share_alpha;
 
 /// A checked rollout.
@@ -195,7 +198,10 @@ pub struct Step {
 impl Step {
     /// Whether it measures and comes to a verdict.
     pub fn is_judged(&self) -> bool {
-        matches!(self.kind, StepKind::Weight | StepKind::Shadow | StepKind::Analysis | StepKind::Monitoring)
+        matches!(
+            self.kind,
+            StepKind::Weight | StepKind::Shadow | StepKind::Analysis | StepKind::Monitoring | StepKind::Test(_)
+        )
     }
 }
 
@@ -222,6 +228,8 @@ pub enum StepKind {
     Observe,
     /// The time at 100 % after the last step.
     Monitoring,
+    /// Divides users once, and answers a question.
+    Test(Box<TestPlan>),
 }
 
 /// An approval.
@@ -261,6 +269,15 @@ pub struct Criterion {
     pub failure_limit: FailureLimit,
     /// Its share of alpha in this step: the chance that it fails here for an equally good version.
     pub alpha: f64,
+    /// An alpha of its own, which no share takes the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_alpha: Option<f64>,
+    /// How [`Bound::NotWorse`] is shown.
+    #[serde(default)]
+    pub procedure: Procedure,
+    /// Whether that is looked at once, at the step's end.
+    #[serde(default)]
+    pub at_end: bool,
 }
 
 /// Where a measurement comes from.
@@ -309,6 +326,13 @@ pub enum Bound {
         /// The rise below which nothing fails.
         floor: f64,
     },
+    /// Shown to be not worse than the baseline by more.
+    NotWorse {
+        /// The difference.
+        margin: f64,
+        /// Whether less is worse.
+        lower: bool,
+    },
 }
 
 impl Bound {
@@ -318,6 +342,8 @@ impl Bound {
             Self::Max { value } | Self::Min { value } => value,
             Self::Drop { by } => baseline - by,
             Self::Rise { by } => baseline + by,
+            Self::NotWorse { margin, lower: true } => baseline - margin,
+            Self::NotWorse { margin, lower: false } => baseline + margin,
             Self::Ratio { factor, floor } => (baseline * factor).max(baseline + floor),
         }
     }
@@ -329,7 +355,7 @@ impl Bound {
 
     /// Whether less is worse.
     pub fn is_lower(&self) -> bool {
-        matches!(self, Self::Min { .. } | Self::Drop { .. })
+        matches!(self, Self::Min { .. } | Self::Drop { .. } | Self::NotWorse { lower: true, .. })
     }
 }
 
@@ -337,6 +363,14 @@ impl Plan {
     /// The step of this index; the one after the last is [`Self::monitoring`].
     pub fn step(&self, index: usize) -> &Step {
         self.steps.get(index).unwrap_or(&self.monitoring)
+    }
+
+    /// The A/B test of this plan, if it is one.
+    pub fn test(&self) -> Option<&TestPlan> {
+        self.steps.iter().find_map(|step| match &step.kind {
+            StepKind::Test(test) => Some(&**test),
+            _ => None,
+        })
     }
 
     /// Time that the rollout takes when everything passes at once, ms, without pauses that a person ends.
@@ -364,6 +398,7 @@ pub(crate) fn unit(metric: Metric) -> Unit {
         Metric::LatencyP50
         | Metric::LatencyP95
         | Metric::LatencyP99
+        | Metric::LatencyMean
         | Metric::HeadersP50
         | Metric::HeadersP95
         | Metric::HeadersP99 => Unit::Micros,

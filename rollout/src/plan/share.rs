@@ -7,14 +7,17 @@
 use super::Plan;
 use crate::file::Importance;
 
-/// Gives every criterion its share. Criteria of a dry run take none from the others, and are judged at the same share.
+/// Gives every criterion its share. Criteria of a dry run take none from the others, and are judged at the same share; those with an alpha of their own keep it.
 pub(crate) fn share_alpha(plan: &mut Plan) {
     let steps = || plan.steps.iter().chain([&plan.monitoring]);
-    let acting =
-        steps().flat_map(|s| &s.criteria).filter(|c| !matches!(c.importance, Importance::DryRun)).count().max(1);
+    let acting = steps()
+        .flat_map(|s| &s.criteria)
+        .filter(|c| !matches!(c.importance, Importance::DryRun) && c.own_alpha.is_none())
+        .count()
+        .max(1);
     #[expect(clippy::cast_precision_loss, reason = "some dozens")]
     let share = plan.judging.alpha / acting as f64;
     for criterion in plan.steps.iter_mut().chain([&mut plan.monitoring]).flat_map(|s| &mut s.criteria) {
-        criterion.alpha = share;
+        criterion.alpha = criterion.own_alpha.unwrap_or(share);
     }
 }

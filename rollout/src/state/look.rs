@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TestLook;
 use crate::file::Metric;
 use crate::plan::Weights;
 
@@ -33,6 +34,9 @@ pub struct Look {
     pub bounds_at_ms: u64,
     /// Each criterion.
     pub figures: Vec<Figures>,
+    /// What the A/B test says, in its step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Box<TestLook>>,
 }
 
 /// What was measured for one criterion, and what is allowed. Shares are fractions of 1, times microseconds.

@@ -5,6 +5,7 @@
 //! do. Proxies' last readings are the one thing that a restart forgets: see [`crate::measure::Readings`].
 
 mod look;
+mod test;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use crate::plan::Weights;
 use crate::tick::{Effect, Measured, ProxyStatus};
 
 pub use look::{Figures, Look, VerdictKind};
+pub use test::{Answer, Ratio, SegmentLook, TestLook, TestState};
 
 /// Where a rollout is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -100,6 +102,9 @@ pub struct State {
     pub failsafe: Option<Failsafe>,
     /// When the next weight of a way back by steps is due, unix ms.
     pub next_down_ms: Option<u64>,
+    /// What the A/B test remembers; none before it was planned, and for other strategies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestState>,
     /// Proxies' last readings.
     #[serde(skip)]
     pub readings: Readings,
@@ -277,6 +282,10 @@ pub enum HoldCause {
     Precondition,
     /// A gate was rejected or timed out.
     Gate,
+    /// The versions do not get the users that the weights say: nothing may be concluded.
+    SampleRatio,
+    /// An A/B test has its answer, and the file leaves what follows to a person.
+    Answered,
 }
 
 /// Whether the fail-safe route reaches the new version.
@@ -333,6 +342,7 @@ impl State {
             stale_told_ms: None,
             failsafe: None,
             next_down_ms: None,
+            test: None,
             readings: Readings::default(),
         }
     }

@@ -232,7 +232,9 @@ impl Contrast {
     /// Excess and variance against the hypothesis `mean of the canary = slope * mean of the baseline + offset`.
     pub(super) fn score(&self, slope: f64, offset: f64) -> Score {
         let (mut variance, mut spread) = (0.0, 0.0);
-        let (of_canary, of_expected) = self.between(slope * self.expected + offset * self.units);
+        // Below the baseline's own rate the expected count is not the baseline's any more, and its variance says nothing of it.
+        let (of_canary, of_expected) =
+            if offset < 0.0 { (1.0, 1.0) } else { self.between(slope * self.expected + offset * self.units) };
         for (canary, baseline) in &self.pairs {
             let floor = |units: f64, mean: f64| if self.rate { binomial(units, mean) } else { 0.0 };
             let expected = slope * baseline.map_or(0.0, |side| side.mean()) + offset;

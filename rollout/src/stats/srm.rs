@@ -85,8 +85,25 @@ pub fn buckets(arms: &[Arm], weights: &[f64]) -> Result<f64, Reason> {
 /// ln of the evidence of several weight epochs together: their product.
 ///
 /// Right where epochs hold different users (distinct keys, each in the epoch of its first visit). The same users in several epochs are not
-/// independent; for those take [`super::evalue::ln_average`], which is valid whatever the dependence.
+/// independent, and then the product cries wolf; for those take [`same_users`].
 #[must_use]
 pub fn epochs(logs: &[f64]) -> f64 {
     ln_product(logs)
+}
+
+/// ln of the evidence of several epochs together whose users are largely the same: the k-th epoch bets `2^-k` of the coin.
+///
+/// A sum of e-processes with weights fixed in advance that add up to 1 is one, whatever their dependence (Vovk and Wang 2021, "E-values:
+/// calibration, combination and applications", Annals of Statistics 49, section 3); epochs to come keep their stake. Earliest first.
+#[must_use]
+pub fn same_users(logs: &[f64]) -> f64 {
+    let mut left = 0.0_f64;
+    let mut stakes = Vec::with_capacity(logs.len() + 1);
+    for log in logs {
+        left -= std::f64::consts::LN_2;
+        stakes.push(log + left);
+    }
+    // What is not bet yet.
+    stakes.push(left);
+    super::evalue::ln_sum_exp(&stakes)
 }

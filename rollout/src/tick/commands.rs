@@ -124,8 +124,14 @@ impl Turn<'_> {
         let kind = &self.plan.step(state.step).kind;
         let waits = matches!(kind, StepKind::Pause | StepKind::Gate(_));
         let decides = match cause {
-            Some(HoldCause::Inconclusive | HoldCause::Unmeasured | HoldCause::Gate) => true,
-            Some(HoldCause::Failed | HoldCause::Proxies | HoldCause::Drift | HoldCause::Precondition) => false,
+            Some(HoldCause::Inconclusive | HoldCause::Unmeasured | HoldCause::Gate | HoldCause::Answered) => true,
+            Some(
+                HoldCause::Failed
+                | HoldCause::Proxies
+                | HoldCause::Drift
+                | HoldCause::Precondition
+                | HoldCause::SampleRatio,
+            ) => false,
             None => waits,
         };
         if (failed || !decides) && !force {

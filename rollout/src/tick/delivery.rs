@@ -50,8 +50,15 @@ impl Turn<'_> {
             }
         } else if self.state.drifted && !differs {
             self.state.drifted = false;
-            self.state.window = None;
-            self.event(EventKind::Drift, "what is published is what was asked for again; the step's clock starts anew");
+            let text = if matches!(self.plan.step(self.state.step).kind, crate::plan::StepKind::Test(_)) {
+                // The same users have the same versions again: the test goes on, without the time between.
+                self.state.readings.clear();
+                "what is published is what was asked for again; the test goes on, without what was counted in between"
+            } else {
+                self.state.window = None;
+                "what is published is what was asked for again; the step's clock starts anew"
+            };
+            self.event(EventKind::Drift, text);
             if self.state.hold.as_ref().is_some_and(|h| h.cause == HoldCause::Drift) {
                 self.release("what is published was changed back");
             }

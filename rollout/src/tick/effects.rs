@@ -20,6 +20,7 @@ impl Turn<'_> {
                     Action::Kill { .. } => "the kill".to_owned(),
                     Action::Revive { .. } => "the revive".to_owned(),
                     Action::Notify { .. } => "a notification".to_owned(),
+                    Action::Propose { .. } => "writing the proposal".to_owned(),
                     Action::RecordBaseline { baseline } => format!("recording the baseline {}", baseline.name),
                 };
                 self.event(EventKind::EffectFailed, format!("{what} went wrong and is tried again: {why}"));

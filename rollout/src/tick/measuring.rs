@@ -5,7 +5,7 @@ use super::{EventKind, ProxyStatus, Turn};
 use crate::file::{Action, Importance};
 use crate::judge::{self, Case};
 use crate::measure::{Lagged, Window};
-use crate::plan::Step;
+use crate::plan::{Step, StepKind};
 use crate::state::{HoldCause, Look, Outcome, Phase, Recent, VerdictKind};
 
 /// Length of the newest part of a window, ms: a version that begins to fail after hours is seen as fast as at once.
@@ -53,6 +53,11 @@ impl Turn<'_> {
         let taken = self.state.readings.take(new);
         if taken.continued == 0 {
             // These readings only say where to count from: what was before them was not measured.
+            window.until_ms = self.now;
+            return;
+        }
+        if self.state.drifted && matches!(self.plan.step(self.state.step).kind, StepKind::Test(_)) {
+            // A test's counts outlive somebody else's weights; what was counted under those is left out.
             window.until_ms = self.now;
             return;
         }
@@ -109,6 +114,10 @@ impl Turn<'_> {
             full: due || ends && self.state.hold.is_none(),
         };
         let mut look = judge::look(&case);
+        if let StepKind::Test(test) = &step.kind {
+            let memory = self.state.test.clone().unwrap_or_default();
+            look.test = Some(Box::new(judge::test(&case, test, &memory)));
+        }
         let blind = look.verdict == VerdictKind::Error;
         let most = MOST_INTERVALS * self.plan.judging.interval_ms;
         self.state.blind_ms = if blind { self.state.blind_ms + self.elapsed.min(most) } else { 0 };
@@ -117,7 +126,11 @@ impl Turn<'_> {
             // It failed a look, and may do so some times more.
             look.verdict = VerdictKind::Inconclusive;
         }
+        let tested = look.test.clone();
         self.state.look = Some(look);
+        if let Some(tested) = tested {
+            self.note_test(&tested);
+        }
         let Some(sentence) = failing else { return };
         if self.state.hold.as_ref().is_some_and(|h| h.cause == HoldCause::Failed) {
             return;

@@ -7,6 +7,7 @@
 //! What holds throughout: nothing moves forward on missing data; a step's clock runs only while its weights are in force and
 //! the proxies are measured; a person's command is taken once; effects may be done twice.
 
+mod ab;
 mod commands;
 mod delivery;
 mod effects;

@@ -68,6 +68,13 @@ pub enum Action {
         /// In words.
         text: String,
     },
+    /// Write a proposal down for people, each segment with the version it had better get. It is never applied by itself.
+    Propose {
+        /// The version by segment.
+        segments: std::collections::BTreeMap<String, String>,
+        /// Why.
+        why: String,
+    },
     /// Keep a baseline under its name.
     RecordBaseline {
         /// The baseline.
@@ -147,6 +154,8 @@ pub enum EventKind {
     Power,
     /// The clock jumped.
     Clock,
+    /// What segments of a test say that the whole does not.
+    Segments,
 }
 
 /// What the next tick wants to know.

@@ -63,7 +63,7 @@ impl Turn<'_> {
         }
         let Some(window) = &self.state.window else { return };
         // One look at the stable version: that measuring works, and what the steps can detect.
-        if window.measured_ms < self.plan.judging.interval_ms {
+        if window.measured_ms < self.observe_ms() {
             return;
         }
         let relative = self
@@ -85,6 +85,7 @@ impl Turn<'_> {
         for line in lines {
             self.event(EventKind::Power, line);
         }
+        self.announce_test();
         self.enter(0);
     }
 
@@ -140,6 +141,7 @@ impl Turn<'_> {
         let waited = self.now.saturating_sub(self.state.step_since_ms);
         match &step.kind {
             StepKind::Weight | StepKind::Shadow | StepKind::Analysis | StepKind::Monitoring => self.judged_step(),
+            StepKind::Test(test) => self.tested(test),
             StepKind::Pause => {
                 if self.state.hold.is_none() && step.duration_ms.is_some_and(|ms| waited >= ms) {
                     self.leave(None, format!("paused for {}", span(waited)));

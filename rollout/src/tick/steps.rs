@@ -45,6 +45,9 @@ impl Turn<'_> {
             self.state.window = None;
             self.state.recent = None;
         }
+        if matches!(step.kind, StepKind::Test(_)) {
+            self.begin_test();
+        }
         if step.weights != self.state.weights {
             self.publish(step.weights.clone(), false, step.name.clone(), format!("step {}", step.name));
         }

@@ -44,5 +44,23 @@ pub fn wanted(plan: &Plan, state: &State) -> Wanted {
             }
         }
     }
+    wanted_of_test(plan, state, &mut wanted);
     wanted
+}
+
+/// The metric of an A/B test is asked for from the beginning: it says how much the test takes.
+fn wanted_of_test(plan: &Plan, state: &State, wanted: &mut Wanted) {
+    let (Some(test), Some(window)) = (plan.test(), &state.window) else { return };
+    let now = state.phase == Phase::Initializing
+        || state.judged.is_some_and(|at| matches!(plan.step(at).kind, StepKind::Test(_)));
+    if let (Source::Provider { name, query }, true) = (&test.primary.source, now) {
+        wanted.asks.push(Ask {
+            criterion: test.question(),
+            metric: test.primary.metric,
+            provider: name.clone(),
+            query: query.clone(),
+            since_ms: window.since_ms,
+            baseline: true,
+        });
+    }
 }

@@ -73,6 +73,8 @@ pub struct World {
     pub rate: u64,
     pub stable: Version,
     pub canary: Version,
+    /// Of 1,000 requests of the canary's users so many never reach the proxies.
+    pub lost_per_mille: u64,
     /// Each proxy's counters; none when it does not answer.
     pub proxies: BTreeMap<String, Snapshot>,
     /// What each proxy says of the last publish.
@@ -100,6 +102,7 @@ impl World {
             rate: 1_000,
             stable: Version::good(),
             canary: Version::good(),
+            lost_per_mille: 0,
             proxies: ["edge-1", "edge-2"].map(|p| (p.to_owned(), Snapshot::default())).into(),
             status: BTreeMap::new(),
             silent: Vec::new(),
@@ -146,7 +149,7 @@ impl World {
                 }
                 Action::Kill { .. } => self.killed = true,
                 Action::Revive { .. } => self.killed = false,
-                Action::Notify { .. } | Action::RecordBaseline { .. } => {}
+                Action::Notify { .. } | Action::RecordBaseline { .. } | Action::Propose { .. } => {}
             }
             self.done.push(effect.id);
         }
@@ -235,7 +238,8 @@ impl World {
             let all = self.rate * ms / 1_000 / proxies;
             let to_canary = all * share / 10_000;
             let copied = all * u64::from(self.published.mirror) / 10_000;
-            count(snapshot, &self.plan.canary, to_canary, canary, at as u64);
+            let arriving = to_canary - to_canary * self.lost_per_mille / 1_000;
+            count(snapshot, &self.plan.canary, arriving, canary, at as u64);
             count(snapshot, &self.plan.stable, all - to_canary, stable, at as u64);
             if self.published.mirror > 0 {
                 let copies = snapshot.copies.get_or_insert_default();
@@ -268,20 +272,22 @@ pub fn add(counters: &mut Counters, requests: u64, version: Version, salt: u64) 
     for _ in 0..requests {
         counters.requests += 1;
         let n = counters.requests;
+        // Every 1,000 have exactly so many of each kind, and they do not come one after the other.
+        let nth = n * 389 % 1_000;
         let bucket = ((n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) ^ salt) as usize % 32;
         let replicate = &mut counters.replicates[bucket];
         replicate.requests += 1;
         if n * 617 % 1_000 < version.converting_per_mille {
             counters.goals.entry("purchase".to_owned()).or_insert_with(|| vec![0; 32])[bucket] += 1;
         }
-        if n % 1_000 < version.hanging_per_mille {
+        if nth < version.hanging_per_mille {
             continue;
         }
         replicate.finished += 1;
-        let failed = n % 1_000 < version.failing_per_mille;
+        let failed = nth < version.failing_per_mille;
         counters.classes[if failed { 4 } else { 1 }] += 1;
         replicate.failures += u64::from(failed);
-        let timeout = n % 1_000 < version.timeouts_per_mille;
+        let timeout = nth < version.timeouts_per_mille;
         counters.timeouts += u64::from(timeout);
         replicate.timeouts += u64::from(timeout);
         // Spread over half to one and a half of the given latency.

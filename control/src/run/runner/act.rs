@@ -11,6 +11,7 @@ use super::Runner;
 use crate::clock;
 use crate::merge;
 use crate::notify;
+use crate::run::proposal;
 use crate::run::publish::{self, Seen, publish, publish_urgently};
 use crate::run::shares;
 use crate::run::watch::Sent;
@@ -26,6 +27,14 @@ impl Runner {
             Action::Notify { kind, text } => {
                 self.tell(*kind, text);
                 Ok(())
+            }
+            Action::Propose { segments, why } => {
+                let folder = self.store.path().parent().unwrap_or(std::path::Path::new("."));
+                let target = std::path::Path::new(&self.row.target_file);
+                proposal::write(folder, &self.plan, target, segments, why).map(|path| {
+                    let text = format!("the proposal stands in {}; it is applied by nobody but you", path.display());
+                    self.console.note(&self.row.name, "proposal", &text);
+                })
             }
             Action::RecordBaseline { baseline } => {
                 let kept = crate::store::Baseline {

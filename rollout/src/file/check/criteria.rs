@@ -1,7 +1,7 @@
 //! Criteria: defaults, units, and where a measurement can come from.
 
 use super::Checks;
-use crate::file::{Amount, Criterion as Written, FailureLimit, Importance, Metric, Quantity, Spec};
+use crate::file::{Amount, Criterion as Written, FailureLimit, Importance, Looks, Metric, Procedure, Quantity, Spec};
 use crate::plan::{Bound, Criterion, Source, Unit, unit};
 
 /// What the steps of a file share.
@@ -86,7 +86,12 @@ impl Context<'_> {
         if written.failure_limit.is_some() && !matches!(written.importance, Importance::Ordinary) {
             checks.push(format!("{path}.failureLimit"), "is not used", "write `importance: ordinary`, or leave it out");
         }
-        let bound = bound(written, path, checks)?;
+        let bound = if written.not_worse_than.is_some() {
+            super::noninferiority::bound(written, path, checks)?
+        } else {
+            super::noninferiority::leave_out(written, path, checks);
+            bound(written, path, checks)?
+        };
         Some(Criterion {
             name,
             metric: written.metric,
@@ -96,6 +101,9 @@ impl Context<'_> {
             importance: written.importance,
             failure_limit: limit,
             alpha: 0.0,
+            own_alpha: written.alpha.filter(|_| written.not_worse_than.is_some()),
+            procedure: written.procedure.unwrap_or_default(),
+            at_end: written.looks == Some(Looks::AtEnd),
         })
     }
 
@@ -124,16 +132,27 @@ impl Context<'_> {
     }
 
     fn source(&self, written: &Written, path: &str, checks: &mut Checks) -> Source {
-        let Some(name) = &written.provider else {
-            if matches!(written.metric, Metric::Success | Metric::Value | Metric::Cpu | Metric::Memory | Metric::Custom)
-            {
+        self.source_of(written.metric, written.provider.as_ref(), written.query.as_ref(), path, checks)
+    }
+
+    /// Where a metric's measurement comes from.
+    pub(super) fn source_of(
+        &self,
+        metric: Metric,
+        provider: Option<&String>,
+        query: Option<&String>,
+        path: &str,
+        checks: &mut Checks,
+    ) -> Source {
+        let Some(name) = provider else {
+            if matches!(metric, Metric::Success | Metric::Value | Metric::Cpu | Metric::Memory | Metric::Custom) {
                 checks.push(
                     format!("{path}.provider"),
-                    format!("is missing: the proxies do not measure `{}`", metric_name(written.metric)),
+                    format!("is missing: the proxies do not measure `{}`", metric_name(metric)),
                     "name one of `spec.providers`",
                 );
             }
-            if written.query.is_some() {
+            if query.is_some() {
                 checks.push(format!("{path}.query"), "is asked of nobody", "name the `provider` that it is for");
             }
             return Source::Proxies;
@@ -148,21 +167,21 @@ impl Context<'_> {
                     format!("`spec.providers` has: {known}"),
                 );
             }
-            Some(_) if written.metric == Metric::Goal => {
+            Some(_) if metric == Metric::Goal => {
                 checks.push(format!("{path}.provider"), "is not asked: the proxies count goals", "leave it out");
             }
             Some(provider) => {
-                let outcome = matches!(written.metric, Metric::Success | Metric::Value);
+                let outcome = matches!(metric, Metric::Success | Metric::Value);
                 if provider.outcomes.is_some() && !outcome {
                     checks.push(
                         format!("{path}.provider"),
-                        format!("`{name}` takes outcomes, which say nothing of `{}`", metric_name(written.metric)),
+                        format!("`{name}` takes outcomes, which say nothing of `{}`", metric_name(metric)),
                         "use it for `success` and `value`",
                     );
                 }
                 if provider.prometheus.is_some()
-                    && written.query.is_none()
-                    && matches!(written.metric, Metric::Custom | Metric::Success | Metric::Value)
+                    && query.is_none()
+                    && matches!(metric, Metric::Custom | Metric::Success | Metric::Value)
                 {
                     checks.push(
                         format!("{path}.query"),
@@ -172,7 +191,7 @@ impl Context<'_> {
                 }
             }
         }
-        Source::Provider { name: name.clone(), query: written.query.clone() }
+        Source::Provider { name: name.clone(), query: query.cloned() }
     }
 }
 
@@ -206,7 +225,11 @@ fn bound(written: &Written, path: &str, checks: &mut Checks) -> Option<Bound> {
     let [(name, quantity)] = given.as_slice() else {
         let reason =
             if given.is_empty() { "has no bound, and its metric no default" } else { "has more than one bound" };
-        checks.push(path, reason, "write exactly one of `max`, `min`, `maxDrop`, `maxRise` and `versusBaseline`");
+        checks.push(
+            path,
+            reason,
+            "write exactly one of `max`, `min`, `maxDrop`, `maxRise`, `versusBaseline` and `notWorseThan`",
+        );
         return None;
     };
     let at = format!("{path}.{name}");
@@ -264,7 +287,7 @@ fn bound(written: &Written, path: &str, checks: &mut Checks) -> Option<Bound> {
 }
 
 /// An amount in the metric's unit.
-fn amount(quantity: &Quantity, unit: Unit, at: &str, checks: &mut Checks) -> Option<f64> {
+pub(super) fn amount(quantity: &Quantity, unit: Unit, at: &str, checks: &mut Checks) -> Option<f64> {
     let read = match quantity.amount() {
         Ok(read) => read,
         Err(reason) => {
@@ -311,7 +334,7 @@ fn default_factor(metric: Metric) -> Option<f64> {
         Metric::LatencyP50 | Metric::HeadersP50 => Some(1.2),
         Metric::LatencyP95 | Metric::LatencyP99 | Metric::HeadersP95 | Metric::HeadersP99 => Some(1.5),
         Metric::Cpu | Metric::Memory => Some(1.5),
-        Metric::Goal | Metric::Success | Metric::Value | Metric::Custom => None,
+        Metric::LatencyMean | Metric::Goal | Metric::Success | Metric::Value | Metric::Custom => None,
     }
 }
 
@@ -329,6 +352,9 @@ fn defaults() -> Vec<Criterion> {
                 importance: Importance::Critical,
                 failure_limit: FailureLimit::default(),
                 alpha: 0.0,
+                own_alpha: None,
+                procedure: Procedure::default(),
+                at_end: false,
             })
         })
         .collect()
@@ -344,6 +370,7 @@ pub(crate) fn metric_name(metric: Metric) -> &'static str {
         Metric::LatencyP50 => "latencyP50",
         Metric::LatencyP95 => "latencyP95",
         Metric::LatencyP99 => "latencyP99",
+        Metric::LatencyMean => "latencyMean",
         Metric::HeadersP50 => "headersP50",
         Metric::HeadersP95 => "headersP95",
         Metric::HeadersP99 => "headersP99",

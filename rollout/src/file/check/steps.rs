@@ -40,9 +40,8 @@ pub(super) fn all(context: &Context<'_>, checks: &mut Checks) -> (StrategyKind, 
         (StrategyKind::Shadow, of_shadow(shadow, context, checks))
     } else if let Some(blue_green) = &strategy.blue_green {
         (StrategyKind::BlueGreen, of_blue_green(blue_green, context, checks))
-    } else if strategy.ab_test.is_some() {
-        checks.push("spec.strategy.abTest", "is not built yet", "take `canary`");
-        (StrategyKind::AbTest, Vec::new())
+    } else if let Some(test) = &strategy.ab_test {
+        (StrategyKind::AbTest, super::ab::steps(test, context, checks))
     } else if strategy.bandit.is_some() {
         checks.push("spec.strategy.bandit", "is not built yet", "take `canary`");
         (StrategyKind::Bandit, Vec::new())
