@@ -266,7 +266,7 @@ fn a_reversal_by_shares_that_differ_is_said_in_words() {
     let look = test(&world.state);
     assert!(look.estimate.unwrap() < 0.0, "{look:#?}");
     assert!(look.notes.iter().any(|n| n.contains("Simpson")), "{look:#?}");
-    assert!(look.ratio.as_ref().unwrap().mismatch == false, "{look:#?}");
+    assert!(!look.ratio.as_ref().unwrap().mismatch, "{look:#?}");
 }
 
 #[test]
