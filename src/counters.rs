@@ -33,8 +33,13 @@ fn id(kind: MetricType, name: String) -> Option<u32> {
 
 /// Adds 1 to a counter that is not on every request's way.
 pub(crate) fn count(metric: &str, labels: &[(&str, &str)]) {
+    add(metric, labels, 1);
+}
+
+/// Adds to a counter that is not on every request's way.
+pub(crate) fn add(metric: &str, labels: &[(&str, &str)], by: u32) {
     if let Some(id) = id(MetricType::Counter, series::name(metric, labels)) {
-        host::increment(id, 1);
+        host::increment(id, by);
     }
 }
 

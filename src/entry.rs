@@ -31,7 +31,7 @@ const CONTINUE: u32 = 0;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Warn);
-    proxy_wasm::set_root_context(|id| Box::new(Root { id }));
+    proxy_wasm::set_root_context(|id| Box::new(Root { id, period: 0 }));
 }}
 
 /// What the VM holds, by the numbers that Envoy gives its contexts. No number is ever given twice.
@@ -56,6 +56,8 @@ fn contexts<T>(with: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
 /// A plugin.
 struct Root {
     id: u32,
+    /// Milliseconds between its ticks.
+    period: u32,
 }
 
 impl Context for Root {}
@@ -71,6 +73,7 @@ impl RootContext for Root {
             live.come_into_force(self.id);
         }
         drop(contexts(|contexts| contexts.roots.insert(self.id, live)));
+        self.period = ACKNOWLEDGE_AFTER;
         if host::tick_every(ACKNOWLEDGE_AFTER).is_err() {
             counters::error("tick");
         }
@@ -78,10 +81,12 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        // A failure only means a tick too many.
-        let _ = host::tick_every(0);
-        if let Some(Some(live)) = contexts(|contexts| contexts.roots.get(&self.id).cloned().flatten()) {
-            live.acknowledge();
+        let Some(Some(live)) = contexts(|contexts| contexts.roots.get(&self.id).cloned().flatten()) else { return };
+        let period = live.tick(self.id);
+        if period != self.period {
+            self.period = period;
+            // A failure only means a tick too many.
+            let _ = host::tick_every(period);
         }
     }
 }

@@ -15,6 +15,8 @@
 use core::cell::Cell;
 use core::ptr::null_mut;
 
+#[cfg(feature = "shadow")]
+use proxy_wasm::types::LogLevel;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
 /// The host did not do what it was asked for. Its status is not told: nothing here would do otherwise by it.
@@ -83,6 +85,7 @@ unsafe extern "C" {
         timeout: u32,
         token: *mut u32,
     ) -> u32;
+    fn proxy_log(level: u32, text: *const u8, len: usize) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -115,6 +118,15 @@ pub(crate) fn now() -> u64 {
     // SAFETY: the host writes eight bytes to a live `u64`.
     let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
     if status == OK { time / 1_000_000_000 } else { 0 }
+}
+
+/// Unix time in milliseconds; 0 when the host does not tell.
+#[cfg(feature = "shadow")]
+pub(crate) fn now_milliseconds() -> u64 {
+    let mut time = 0;
+    // SAFETY: the host writes eight bytes to a live `u64`.
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+    if status == OK { time / 1_000_000 } else { 0 }
 }
 
 /// Nanoseconds of a clock that never goes back; 0 when the host does not tell.
@@ -251,4 +263,11 @@ pub(crate) fn call(cluster: &str, headers: &[u8], body: &[u8], timeout: u32) -> 
 #[cfg(feature = "shadow")]
 pub(crate) fn body(of: BufferType, start: usize, len: usize) -> Option<Vec<u8>> {
     take(|data, size| unsafe { proxy_get_buffer_bytes(of as u32, start, len, data, size) })
+}
+
+/// A line of Envoy's log, at level info.
+#[cfg(feature = "shadow")]
+pub(crate) fn tell(line: &str) -> Result<(), Failed> {
+    // SAFETY: a slice.
+    done(unsafe { proxy_log(LogLevel::Info as u32, line.as_ptr(), line.len()) })
 }

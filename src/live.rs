@@ -3,6 +3,8 @@
 //! Envoy configures throw-away clones beside the workers, so what becomes of a configuration depends on its bytes alone,
 //! and nothing that is counted here but a refusal means anything: the acknowledgement comes with the first tick.
 
+use core::cell::Cell;
+
 use headgate_contract as contract;
 use headgate_routing::{Keyring, RoutingTable, compile};
 
@@ -25,6 +27,7 @@ pub(crate) struct Live {
     pub(crate) shadows: crate::shadow::Shadows,
     target: String,
     unknown: usize,
+    acknowledged: Cell<bool>,
 }
 
 impl Live {
@@ -75,6 +78,7 @@ impl Live {
             shadows,
             target,
             unknown,
+            acknowledged: Cell::new(false),
         }
     }
 
@@ -82,12 +86,26 @@ impl Live {
     #[cfg(feature = "shadow")]
     pub(crate) fn come_into_force(&self, root: u32) {
         if let Some(mut desk) = self.shadows.desk.as_ref().and_then(|desk| desk.try_borrow_mut().ok()) {
-            desk.in_force(self.table.config(), root);
+            desk.in_force(self.table.config(), self.shadows.token.as_ref(), root);
+        }
+    }
+
+    /// A tick of this root context: the first one acknowledges. The answer is how many milliseconds go by until the next; 0 is never.
+    pub(crate) fn tick(&self, root: u32) -> u32 {
+        if !self.acknowledged.replace(true) {
+            self.acknowledge();
+        }
+        #[cfg(feature = "shadow")]
+        return self.shadows.tick(root);
+        #[cfg(not(feature = "shadow"))]
+        {
+            let _ = root;
+            0
         }
     }
 
     /// Tells that this VM has the configuration in force.
-    pub(crate) fn acknowledge(&self) {
+    fn acknowledge(&self) {
         let target = ("target", self.target.as_str());
         counters::gauge("headgate_revision", &[target], self.table.revision());
         counters::gauge("headgate_unknown_fields", &[target], self.unknown as u64);

@@ -12,25 +12,34 @@ use proxy_wasm::types::{BufferType, MapType};
 
 use super::desk::Desk;
 use super::pair::{Failure, Role};
+use super::records::{Records, TIMEOUT};
 use crate::headers::HeaderMap;
 use crate::host;
 
 /// Bytes of an answer that are read at once.
 const PIECE: usize = 64 << 10;
 
-/// What an answer is for.
+/// A call whose answer is to come.
 struct Waiting {
     root: u32,
     desk: Rc<RefCell<Desk>>,
-    number: u32,
-    role: Role,
+    what: What,
+}
+
+/// What an answer is of.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    /// A copy of the request of this number.
+    Copy(u32, Role),
+    /// A batch of so many records.
+    Batch(u32),
 }
 
 thread_local! {
     static CALLS: RefCell<FnvHashMap<u32, Waiting>> = RefCell::default();
 }
 
-/// Sends a copy as `root`; `None` when Envoy does not take it.
+/// Sends a copy as `root`; `false` when Envoy does not take it.
 pub(crate) fn send(
     root: u32,
     desk: &Rc<RefCell<Desk>>,
@@ -38,15 +47,33 @@ pub(crate) fn send(
     role: Role,
     call: &dyn Fn() -> Result<u32, host::Failed>,
 ) -> bool {
+    sent(root, desk, What::Copy(number, role), call)
+}
+
+fn sent(root: u32, desk: &Rc<RefCell<Desk>>, what: What, call: &dyn Fn() -> Result<u32, host::Failed>) -> bool {
     let Ok(token) = host::act_as(root).and_then(|()| call()) else { return false };
-    let waiting = Waiting { root, desk: Rc::clone(desk), number, role };
+    let waiting = Waiting { root, desk: Rc::clone(desk), what };
     CALLS.with(|calls| calls.try_borrow_mut().is_ok_and(|mut calls| calls.insert(token, waiting).is_none()))
 }
 
 /// `proxy_on_http_call_response`. Without `headers` there was no answer that Envoy could hold.
 pub(crate) fn answered(token: u32, headers: usize, size: usize, trailers: usize) {
     let waiting = CALLS.with(|calls| calls.try_borrow_mut().ok().and_then(|mut calls| calls.remove(&token)));
-    let Some(Waiting { desk, number, role, .. }) = waiting else { return };
+    let Some(Waiting { desk, what, .. }) = waiting else { return };
+    match what {
+        What::Copy(number, role) => copy_answered(&desk, number, role, headers, size, trailers),
+        What::Batch(records) => {
+            let map = HeaderMap::new(host::headers(MapType::HttpCallResponseHeaders).unwrap_or_default());
+            arrived(&desk, records, headers > 0 && (200..300).contains(&status(&map)));
+        }
+    }
+    let is_due = desk.try_borrow().is_ok_and(|desk| desk.records.as_ref().is_some_and(Records::is_due));
+    if is_due {
+        deliver(&desk);
+    }
+}
+
+fn copy_answered(desk: &RefCell<Desk>, number: u32, role: Role, headers: usize, size: usize, trailers: usize) {
     let now = host::monotonic();
     let Ok(mut desk) = desk.try_borrow_mut() else { return };
     let Some(entry) = desk.entry(number) else { return };
@@ -56,6 +83,27 @@ pub(crate) fn answered(token: u32, headers: usize, size: usize, trailers: usize)
     };
     entry.pair.answered(role, answer, now);
     desk.settle(number);
+}
+
+fn arrived(desk: &RefCell<Desk>, records: u32, whole: bool) {
+    if let Ok(mut desk) = desk.try_borrow_mut()
+        && let Some(of) = &mut desk.records
+    {
+        of.arrived(records, whole);
+    }
+}
+
+/// Sends the records that wait, as the root context in force. For the plugin's own entries: what comes after it in a request's
+/// entry would be about another context.
+pub(crate) fn deliver(desk: &Rc<RefCell<Desk>>) {
+    loop {
+        let next = desk.try_borrow_mut().ok().and_then(|mut desk| Some((desk.root, desk.records.as_mut()?.take()?)));
+        let Some((root, (batch, cluster, headers))) = next else { return };
+        let call = || host::call(&cluster, &headers, &batch.lines, TIMEOUT);
+        if !sent(root, desk, What::Batch(batch.records), &call) {
+            arrived(desk, batch.records, false);
+        }
+    }
 }
 
 /// Reads the answer of the present entry.
@@ -104,9 +152,14 @@ pub(crate) fn root_is_gone(root: u32) {
         let tokens: Vec<u32> = calls.iter().filter(|(_, call)| call.root == root).map(|(token, _)| *token).collect();
         tokens.iter().filter_map(|token| calls.remove(token)).collect()
     });
-    for Waiting { desk, number, role, .. } in lost {
-        if let Ok(mut desk) = desk.try_borrow_mut() {
-            desk.lost(number, role, now);
+    for Waiting { desk, what, .. } in lost {
+        match what {
+            What::Batch(records) => arrived(&desk, records, false),
+            What::Copy(number, role) => {
+                if let Ok(mut desk) = desk.try_borrow_mut() {
+                    desk.lost(number, role, now);
+                }
+            }
         }
     }
 }

@@ -8,13 +8,17 @@ use std::rc::Rc;
 
 use fnv::FnvHashMap;
 use headgate_compare::noise::{Rule, Tally};
-use headgate_compare::{Verdict, Wanted};
+use headgate_compare::record::Answer;
+use headgate_compare::{Rules, Side, Verdict, Wanted};
 use headgate_contract::{Comparison, NoiseCopy, PluginConfig};
 use headgate_routing::{CopyRefusal, RoutingTable, Sampled};
 
-use super::board::{Board, Compared, Series};
+use super::board::{Board, Compared};
 use super::budget::{Budget, Over};
+use super::notes::Notes;
 use super::pair::{Answers, Ending, Failure, Noise, Pair, Request};
+use super::records::{Facts, Records, Told};
+use crate::host;
 use crate::live::Live;
 
 thread_local! {
@@ -27,6 +31,8 @@ pub(crate) struct Shadows {
     pub(crate) board: Board,
     /// By route: `replaceHeaders`, with the values that this process has.
     pub(crate) replaced: Vec<Vec<(String, Option<Vec<u8>>)>>,
+    /// `authorization` of batches of records, as this process has it.
+    pub(crate) token: Option<Vec<u8>>,
     /// None where no route has a shadow.
     pub(crate) desk: Option<Rc<RefCell<Desk>>>,
 }
@@ -57,7 +63,23 @@ impl Shadows {
                 }
             }
         });
-        Self { board: Board::new(table), replaced, desk }
+        let token = (config.shadowing.records.as_ref())
+            .and_then(|records| env(records.token_env.as_ref()?))
+            .map(|token| [b"Bearer ", token.as_slice()].concat());
+        Self { board: Board::new(table), replaced, token, desk }
+    }
+}
+
+impl Shadows {
+    /// A tick: records that wait are sent by the configuration in force. In how many milliseconds it wants the next; 0 is never.
+    pub(crate) fn tick(&self, root: u32) -> u32 {
+        let Some(desk) = &self.desk else { return 0 };
+        let every =
+            desk.try_borrow().ok().filter(|desk| desk.root == root).and_then(|desk| desk.records.as_ref()?.every());
+        if every.is_some() {
+            super::calls::deliver(desk);
+        }
+        every.unwrap_or(0)
     }
 }
 
@@ -70,6 +92,7 @@ pub(crate) struct Entry {
     pub(crate) pair: Pair,
     /// Bytes that Envoy holds of what was sent.
     pub(crate) sent_bytes: usize,
+    pub(crate) notes: Notes,
 }
 
 /// What is kept of a route beyond a configuration.
@@ -81,6 +104,8 @@ struct Kept {
     tally: Tally,
     /// Parts of 10,000 towards the next second copy.
     twice: u32,
+    /// Parts of 10,000 towards the next record of a match.
+    matches: u32,
 }
 
 /// The copied requests of one target on one worker.
@@ -90,6 +115,8 @@ pub(crate) struct Desk {
     entries: FnvHashMap<u32, Entry>,
     next: u32,
     routes: FnvHashMap<String, Kept>,
+    /// Where records go, if anywhere.
+    pub(crate) records: Option<Records>,
     /// The root context of the configuration in force.
     pub(crate) root: u32,
     /// Whether a kill is on, for all or for these routes.
@@ -104,6 +131,7 @@ impl Desk {
             entries: FnvHashMap::default(),
             next: 0,
             routes: FnvHashMap::default(),
+            records: None,
             root: 0,
             killed: false,
             killed_routes: Vec::new(),
@@ -111,8 +139,15 @@ impl Desk {
     }
 
     /// A configuration is in force from now on.
-    pub(crate) fn in_force(&mut self, config: &PluginConfig, root: u32) {
+    pub(crate) fn in_force(&mut self, config: &PluginConfig, token: Option<&Vec<u8>>, root: u32) {
         self.root = root;
+        let token = token.cloned();
+        match (&mut self.records, &config.shadowing.records) {
+            (Some(records), Some(to)) => records.set(to, token),
+            (records, Some(to)) => *records = Some(Records::new(&config.target, to, token)),
+            (Some(records), None) => records.close(),
+            (None, None) => {}
+        }
         self.budget.set(&config.shadowing.budget);
         self.killed = config.kill_switch;
         let killed = config.routes.iter().filter(|route| route.kill_switch);
@@ -152,9 +187,9 @@ impl Desk {
         sampled: &Sampled,
         request: Request,
         bytes: usize,
-        now: u64,
+        notes: Notes,
     ) -> Result<u32, Over> {
-        self.budget.admit(bytes, now)?;
+        self.budget.admit(bytes, notes.started)?;
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         let entry = Entry {
@@ -163,6 +198,7 @@ impl Desk {
             sampled: sampled.clone(),
             pair: Pair::new(request, bytes),
             sent_bytes: 0,
+            notes,
         };
         self.entries.insert(number, entry);
         Ok(number)
@@ -196,23 +232,41 @@ impl Desk {
 
     /// Counts what became of a request.
     fn end(&mut self, entry: Entry) {
-        let Entry { live, route, sampled, pair, .. } = entry;
-        let Some(series) = live.shadows.board.series(&live.table, route, &sampled) else { return };
-        let primary_failed = pair.primary_failed();
+        let Entry { live, route, sampled, pair, notes, .. } = entry;
+        let (Some(series), Some(of)) =
+            (live.shadows.board.series(&live.table, route, &sampled), live.table.route(route))
+        else {
+            return;
+        };
+        let facts = Facts { route: of, series, sampled: &sampled, notes: &notes };
+        let primary = pair.whole_primary().map(|(side, us)| (side.failed(), answer(side, us)));
         match pair.ending() {
-            Ending::Both(answers) => self.compare(&live, route, &sampled, series, &answers),
+            Ending::Both(answers) => {
+                if let Some(rules) = live.table.rules(route) {
+                    self.compare(rules, &facts, &answers);
+                }
+            }
             Ending::Dropped(over) => series.dropped(over),
             Ending::Refused => series.refused(CopyRefusal::TooLarge),
-            Ending::Failed(failure) => series.failed(failure, primary_failed, sampled.bucket),
+            Ending::Failed(failure) => {
+                let (primary_failed, primary) = primary.unwrap_or_default();
+                series.failed(failure, primary_failed, sampled.bucket);
+                if let Some(records) = self.records.as_mut().filter(|of| of.is_open() && failure.is_the_shadows()) {
+                    let error = Failure::ALL.get(failure as usize).map(|reason| (*reason).to_owned());
+                    let shadow = Answer { error, ..Answer::default() };
+                    let told = Told { primary, shadow, outcome: None, only_noise: false, noise: None, share: 10_000 };
+                    records.note(&facts, told, host::monotonic());
+                }
+            }
         }
     }
 
-    fn compare(&mut self, live: &Live, route: usize, sampled: &Sampled, series: &Series, answers: &Answers) {
-        let (Some(rules), Some(of)) = (live.table.rules(route), live.table.route(route)) else { return };
+    fn compare(&mut self, rules: &Rules, facts: &Facts<'_>, answers: &Answers) {
+        let Facts { route: of, series, sampled, .. } = *facts;
         let Some(shadow) = &of.shadow else { return };
         let wanted = Wanted { values: shadow.record.values };
         let outcome = rules.compare(&answers.primary, &answers.shadow, wanted);
-        let kept = self.routes.get_mut(&of.name);
+        let mut kept = self.routes.get_mut(&of.name);
         let mut noise = None;
         match &answers.noise {
             Noise::None => {}
@@ -223,7 +277,7 @@ impl Desk {
                 noise = Some(of_itself);
             }
         }
-        let only_noise = kept.is_some_and(|kept| {
+        let only_noise = kept.as_mut().is_some_and(|kept| {
             if let Some(noise) = &noise {
                 kept.tally.observe(&outcome, noise);
             }
@@ -236,6 +290,21 @@ impl Desk {
             latency: [answers.primary_us, answers.shadow_us],
         };
         series.compared(&compared, sampled.bucket);
+        let Some(records) = self.records.as_mut().filter(|records| records.is_open()) else { return };
+        let matched = matches!(outcome.verdict, Verdict::Matched);
+        let share = if matched { shadow.record.matches } else { 10_000 };
+        if matched && !kept.is_some_and(|kept| due(&mut kept.matches, share)) {
+            return;
+        }
+        let told = Told {
+            primary: answer(&answers.primary, answers.primary_us),
+            shadow: answer(&answers.shadow, answers.shadow_us),
+            outcome: Some(&outcome),
+            only_noise,
+            noise: noise.as_ref(),
+            share,
+        };
+        records.note(facts, told, host::monotonic());
     }
 
     /// A root context is gone, and its calls with it.
@@ -244,6 +313,17 @@ impl Desk {
             entry.pair.answered(role, Err(Failure::Reconfigured), now);
         }
         self.settle(number);
+    }
+}
+
+/// A side as a record tells it.
+fn answer(side: &Side, us: u64) -> Answer {
+    Answer {
+        status: Some(side.status()),
+        grpc_status: side.grpc_status(),
+        us: Some(us),
+        bytes: Some(side.body_bytes() as u64),
+        error: None,
     }
 }
 

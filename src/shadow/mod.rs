@@ -2,7 +2,8 @@
 //!
 //! Life of a copied request: `begin` (sampled, refused or taken in: [`desk`]) -> its body is gathered as it streams past -> [`calls`] sends it
 //! when it has ended -> the user's answer is read as it streams past, the shadow's when it is whole, in either order
-//! ([`pair`]) -> compared (`headgate-compare`), counted ([`board`]), recorded ([`queue`]).
+//! ([`pair`]) -> compared (`headgate-compare`), counted ([`board`]), recorded
+//! ([`records`], which wait in a [`queue`]).
 //!
 //! A copy is sent by the plugin's root context, not by the request's: so its answer comes also when the user's stream is long gone.
 //! Nothing here holds a request or an answer up: every callback lets it go on, and only reads what passes. What copies may cost is
@@ -13,7 +14,9 @@
 
 pub(crate) mod budget;
 pub(crate) mod copy;
+pub(crate) mod notes;
 pub(crate) mod pair;
+pub(crate) mod queue;
 pub(crate) mod rate;
 
 #[cfg(target_arch = "wasm32")]
@@ -22,6 +25,8 @@ pub(crate) mod board;
 pub(crate) mod calls;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod desk;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod records;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod watch;
 

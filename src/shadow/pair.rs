@@ -36,7 +36,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Every one, in the order of their numbers.
+    /// Every one's label, in the order of their numbers.
     pub(crate) const ALL: [&'static str; 7] =
         ["timeout", "unreachable", "not_sent", "too_large", "aborted", "reconfigured", "killed"];
 
@@ -273,9 +273,12 @@ impl Pair {
         self.request.as_ref().map_or(sent, Request::held) + primary + side(&self.shadow) + side(&self.noise)
     }
 
-    /// Whether the user's answer, when it is whole, is a failure.
-    pub(crate) const fn primary_failed(&self) -> bool {
-        matches!(&self.primary, Primary::Ended(side, _) if side.failed())
+    /// The user's answer when it is whole, and the microseconds it took.
+    pub(crate) const fn whole_primary(&self) -> Option<(&Side, u64)> {
+        match &self.primary {
+            Primary::Ended(side, us) => Some((side, *us)),
+            _ => None,
+        }
     }
 
     /// What became of it. Asked once, when it is over.

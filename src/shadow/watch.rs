@@ -9,6 +9,7 @@ use proxy_wasm::types::{BufferType, MapType};
 use super::calls;
 use super::copy;
 use super::desk::Desk;
+use super::notes::Notes;
 use super::pair::{Ending, Failure, Request, Role};
 use crate::headers::HeaderMap;
 use crate::host;
@@ -66,7 +67,13 @@ impl Watch {
             let copies = if twice { 2 } else { 1 };
             let bytes = copies * (headers.len() + length as usize);
             let request = Request { headers, body: Vec::new(), most: shadow.max_body_bytes as usize, twice };
-            desk.admit(live, route, sampled, request, bytes, now)
+            let notes = match &desk.records {
+                Some(records) if records.is_open() => {
+                    Notes::new(&shadow.record, now, &|name| map.first(name).map(<[u8]>::to_vec))
+                }
+                _ => Notes { started: now, ..Notes::default() },
+            };
+            desk.admit(live, route, sampled, request, bytes, notes)
         };
         match admitted {
             Ok(number) => {
@@ -98,6 +105,7 @@ impl Watch {
         self.with(|desk, number| {
             let Some(entry) = desk.entry(number) else { return };
             entry.pair.called(Role::Shadow, sent);
+            entry.notes.body(&request.body, shadow.record.body_bytes);
             entry.sent_bytes = if sent { size } else { 0 };
             if let Some(sent) = noise {
                 entry.pair.called(Role::Noise, sent);

@@ -41,6 +41,11 @@ impl Hook {
         format!("http://{}/hook", self.addr)
     }
 
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// What it was sent, in order of arrival.
     pub fn seen(&self) -> Vec<Value> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -65,14 +70,17 @@ impl Hook {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(serde_json::from_slice(&body).unwrap_or(Value::Null));
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(read(&body));
         let (status, body) = self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let body = body.to_string();
         let mut stream = stream;
         write!(stream, "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
         Ok(())
     }
+}
+
+/// One JSON value, or a list of them where each has a line of its own; null for what is neither.
+fn read(body: &[u8]) -> Value {
+    let lines = || body.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice::<Value>).collect();
+    serde_json::from_slice(body).or_else(|_| lines()).unwrap_or(Value::Null)
 }

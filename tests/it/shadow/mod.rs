@@ -2,5 +2,6 @@
 
 mod accounting;
 mod copies;
+mod records;
 mod ways;
 mod world;
