@@ -79,7 +79,7 @@ fn copy_answered(desk: &RefCell<Desk>, number: u32, role: Role, headers: usize, 
     let Some(entry) = desk.entry(number) else { return };
     let answer = match entry.live.table.rules(entry.route) {
         Some(rules) if headers > 0 => read(rules, size, trailers),
-        _ => Err(Failure::TooLarge),
+        _ => Err(Failure::Incomplete),
     };
     entry.pair.answered(role, answer, now);
     desk.settle(number);

@@ -25,8 +25,8 @@ pub(crate) enum Failure {
     Unreachable,
     /// Envoy did not take the call: there is no such cluster, no healthy host in it, or its circuit breaker is open.
     NotSent,
-    /// The shadow's answer was larger than Envoy holds.
-    TooLarge,
+    /// The shadow's answer broke off, or was larger than Envoy holds: Envoy does not tell which.
+    Incomplete,
     /// The user's request or answer did not come to its end.
     Aborted,
     /// The configuration that sent the copy was gone before its answer came.
@@ -38,11 +38,11 @@ pub(crate) enum Failure {
 impl Failure {
     /// Every one's label, in the order of their numbers.
     pub(crate) const ALL: [&'static str; 7] =
-        ["timeout", "unreachable", "not_sent", "too_large", "aborted", "reconfigured", "killed"];
+        ["timeout", "unreachable", "not_sent", "incomplete", "aborted", "reconfigured", "killed"];
 
     /// Whether it is the shadow's fault.
     pub(crate) const fn is_the_shadows(self) -> bool {
-        matches!(self, Self::Timeout | Self::Unreachable | Self::NotSent | Self::TooLarge)
+        matches!(self, Self::Timeout | Self::Unreachable | Self::NotSent | Self::Incomplete)
     }
 }
 

@@ -81,6 +81,7 @@ impl Hook {
 
 /// One JSON value, or a list of them where each has a line of its own; null for what is neither.
 fn read(body: &[u8]) -> Value {
-    let lines = || body.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice::<Value>).collect();
+    let lines =
+        || body.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice::<Value>).collect();
     serde_json::from_slice(body).or_else(|_| lines()).unwrap_or(Value::Null)
 }
