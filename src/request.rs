@@ -216,15 +216,36 @@ fn failed(it_did: bool, kind: &str) {
     }
 }
 
+#[cfg(not(feature = "shadow"))]
 fn random() -> Option<u128> {
     let mut bits = [0; 16];
-    match getrandom::fill(&mut bits) {
-        Ok(()) => Some(u128::from_le_bytes(bits)),
-        Err(_) => {
-            counters::error("random");
-            None
-        }
+    fill(&mut bits).then(|| u128::from_le_bytes(bits))
+}
+
+/// Random bits, drawn for many requests at once: of those that a share leaves out none is to cost a call.
+#[cfg(feature = "shadow")]
+fn random() -> Option<u128> {
+    const DRAWS: usize = 256;
+    thread_local! {
+        static DRAWN: core::cell::RefCell<Vec<u128>> = const { core::cell::RefCell::new(Vec::new()) };
     }
+    DRAWN.with(|drawn| {
+        let mut drawn = drawn.try_borrow_mut().ok()?;
+        if drawn.is_empty() {
+            let mut bits = [0; 16 * DRAWS];
+            if !fill(&mut bits) {
+                return None;
+            }
+            drawn.extend(bits.as_chunks().0.iter().map(|bits| u128::from_le_bytes(*bits)));
+        }
+        drawn.pop()
+    })
+}
+
+fn fill(bits: &mut [u8]) -> bool {
+    let filled = getrandom::fill(bits).is_ok();
+    failed(!filled, "random");
+    filled
 }
 
 fn number<T: core::str::FromStr>(text: &[u8]) -> Option<T> {

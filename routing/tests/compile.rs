@@ -304,3 +304,64 @@ fn all_problems_are_told_at_once() {
     ];
     assert_eq!(paths, expected);
 }
+
+/// A route's shadow, beside what every one needs.
+#[cfg(feature = "shadow")]
+#[track_caller]
+fn shadow(fields: &str, path: &str, words: &str) {
+    let path = if path == "-" { path.to_owned() } else { format!("shadow{path}") };
+    route(&format!(r#""shadow":{{"cluster":"v2","share":100{fields}}}"#), &path, words);
+}
+
+#[cfg(feature = "shadow")]
+#[test]
+fn shadows_are_checked() {
+    shadow("", "-", "");
+    route(r#""shadow":{"cluster":"v2","share":10001}"#, "shadow.share", "every request");
+    route(r#""shadow":{"cluster":"","share":1}"#, "shadow.cluster", "1 to 256 bytes");
+    route(r#""mirror":{"share":1},"shadow":{"cluster":"v2","share":1}"#, "shadow", "beside `mirror`");
+    shadow(r#","segments":{"default":5}"#, "-", "");
+    shadow(r#","segments":{"gold":5}"#, ".segments.gold", "there is no segment `gold`");
+    shadow(r#","segments":{"default":10001}"#, ".segments.default", "every request");
+    shadow(r#","methods":[]"#, ".methods", "names no method");
+    shadow(r#","methods":["get"]"#, ".methods[0]", "upper case");
+    shadow(r#","methods":["GET","CONNECT"]"#, ".methods[1]", "never copied");
+    shadow(r#","methods":["GET","GET"]"#, ".methods[1]", "already the name");
+    shadow(r#","timeoutMs":0"#, ".timeoutMs", "1 to 60000");
+    shadow(r#","maxBodyBytes":4194305"#, ".maxBodyBytes", "0 to 4194304");
+    shadow(r#","host":"two words""#, ".host", "no host");
+    shadow(r#","dropHeaders":["content-length"]"#, ".dropHeaders[0]", "made anew");
+    shadow(r#","dropHeaders":[":path"]"#, ".dropHeaders[0]", "no header's name");
+    shadow(r#","replaceHeaders":[{"name":"authorization"}]"#, ".replaceHeaders[0]", "exactly one of value, env");
+    let both = r#","dropHeaders":["cookie"],"replaceHeaders":[{"name":"cookie","value":"a=b"}]"#;
+    shadow(both, ".replaceHeaders[0]", "drop it or replace it");
+    let twice = r#","replaceHeaders":[{"name":"a","value":"1"},{"name":"a","env":"A"}]"#;
+    shadow(twice, ".replaceHeaders[1].name", "already the name");
+    shadow(r#","replaceHeaders":[{"name":"a","env":"1A"}]"#, ".replaceHeaders[0].env", "environment variable");
+    shadow(r#","replaceHeaders":[{"name":"a","value":"b\r\nc: d"}]"#, ".replaceHeaders[0].value", "control characters");
+    shadow(r#","noise":{"cluster":"v1","share":10001}"#, ".noise.share", "every request");
+    shadow(r#","noise":{"cluster":"v1","relative":1.5}"#, ".noise.relative", "below 1");
+    shadow(r#","record":{"bodyBytes":5000}"#, ".record.bodyBytes", "0 to 4096");
+    shadow(r#","compare":{"body":"number"}"#, ".compare.number", "");
+}
+
+#[cfg(feature = "shadow")]
+#[test]
+fn what_shadows_may_cost_is_checked() {
+    let document = |shadowing: &str| document(&format!(r#","shadowing":{{{shadowing}}}"#), "");
+    let budget = |fields: &str| document(&format!(r#""budget":{{{fields}}}"#));
+    let records = |fields: &str| document(&format!(r#""records":{{{fields}}}"#));
+    check(&budget(r#""inFlight":1"#), "-", "");
+    check(&budget(r#""inFlight":0"#), "shadowing.budget.inFlight", "1 to 10000");
+    check(&budget(r#""perSecond":0"#), "shadowing.budget.perSecond", "1 to 1000000");
+    check(&budget(r#""bytes":1"#), "shadowing.budget.bytes", "65536");
+    check(&records(r#""cluster":"c""#), "-", "");
+    check(&records(r#""log":true"#), "-", "");
+    check(&records(""), "shadowing.records", "exactly one of cluster, log");
+    check(&records(r#""cluster":"c","log":true"#), "shadowing.records", "keep one");
+    check(&records(r#""cluster":"c","path":"records""#), "shadowing.records.path", "no path");
+    check(&records(r#""cluster":"c","tokenEnv":"a b""#), "shadowing.records.tokenEnv", "environment variable");
+    check(&records(r#""cluster":"c","recordBytes":1000"#), "shadowing.records.recordBytes", "2048 to 65536");
+    check(&records(r#""cluster":"c","batchBytes":4096"#), "shadowing.records.batchBytes", "8192 to 1048576");
+    check(&records(r#""cluster":"c","everyMs":1"#), "shadowing.records.everyMs", "10 to 60000");
+}

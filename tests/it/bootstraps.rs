@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use headgate_tests::{Bootstrap, Client, Envoy, Result, Upstream, empty, envoy_binary, repository, wait_until, wasm};
+use headgate_tests::{
+    Bootstrap, Client, Envoy, Hook, Result, Upstream, empty, envoy_binary, repository, wait_until, wasm,
+};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -14,6 +16,36 @@ use crate::split::{bucket, split};
 /// `envoy/plugin.yaml`.
 fn plugin() -> Result<Value> {
     Ok(serde_saphyr::from_str(&std::fs::read_to_string(repository().join("envoy/plugin.yaml"))?)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plugin_shadow_yaml_compares_and_its_records_arrive() -> Result<()> {
+    let (stable, canary, hook) = (Upstream::start("model").await?, Upstream::start("model").await?, Hook::start()?);
+    let example = std::fs::read_to_string(repository().join("envoy/plugin-shadow.yaml"))?;
+    let mut plugin: Value = serde_saphyr::from_str(&example)?;
+    // Sooner than after a second, and every match.
+    plugin["shadowing"]["records"]["everyMs"] = json!(50);
+    plugin["routes"][0]["shadow"]["record"]["matches"] = json!(10_000);
+    let mut bootstrap = Bootstrap::filter_state()?;
+    bootstrap.add_cluster("model-v1", "headgate", hook.addr())?;
+    let envoy = Envoy::builder(bootstrap).cluster("model-v1", stable.addr()).cluster("model-v2", canary.addr());
+    let envoy = envoy.wasm(&headgate_tests::shadow_wasm()?).configuration(&plugin).start().await?;
+    let keys: Vec<String> = (0..200).map(|n| format!("user-{n}")).collect();
+    let sampled = keys.iter().filter(|key| bucket("model-2026-11", "shadow", key, 10_000) < 1_000).count();
+    assert!(sampled > 0, "no user of this test is in the share");
+    let mut client = envoy.http1().await?;
+    for key in &keys {
+        assert_eq!(client.get("/", &[("x-user-id", key), ("cookie", "a=b")]).await?.status, 200, "{key}");
+    }
+    wait_until("all copies are compared, and told", || async {
+        let metrics = envoy.metrics().await?;
+        let told = metrics.sum("headgate_shadow_records", &[("target", "model"), ("result", "sent")]);
+        Ok((metrics.sum("headgate_shadow_compared", &[]), told) == (sampled as u64, sampled as u64))
+    })
+    .await?;
+    assert!(canary.seen().iter().all(|seen| seen.is_copy() && seen.header("cookie").is_none()));
+    assert_eq!(canary.count(), sampled);
+    Ok(())
 }
 
 /// Sends users through the example configuration and holds every answer and copy against the definition.

@@ -38,10 +38,14 @@ pub struct Host {
     pub tick: u32,
     /// Whether and how it misbehaves.
     pub fault: Fault,
+    /// Tokens of the calls that the filter sent and that were not answered yet.
+    pub sent: Vec<u32>,
     pub(crate) configuration: Vec<u8>,
     pub(crate) maps: BTreeMap<u32, Vec<Header>>,
     pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) state: BTreeMap<String, String>,
+    pub(crate) bodies: BTreeMap<u32, Vec<u8>>,
+    tokens: u32,
     ids: Vec<(u32, String)>,
     clock: u64,
 }
@@ -54,6 +58,9 @@ impl Host {
             log: Vec::new(),
             tick: 0,
             fault: Fault::None,
+            sent: Vec::new(),
+            bodies: BTreeMap::new(),
+            tokens: 0,
             configuration: Vec::new(),
             maps: BTreeMap::new(),
             properties: BTreeMap::new(),
@@ -160,16 +167,24 @@ pub const NEVER_CALLED: [&str; 14] = [
     "proxy_set_shared_data",
 ];
 
+/// The entry that a filter has if it sends calls.
+const ANSWERED: &str = "proxy_on_http_call_response";
+
 /// Every function that the filter may import. One that is missing here fails the filter's start; calling one of
 /// [`NEVER_CALLED`] fails the entry that did.
 pub(crate) fn link(linker: &mut Linker<Host>, module: &Module) -> Result<()> {
-    for import in module.imports().filter(|i| i.module() == "env" && NEVER_CALLED.contains(&i.name())) {
+    let sends = module.get_export(ANSWERED).is_some();
+    let never = |name: &str| NEVER_CALLED.contains(&name) && !(sends && name == "proxy_http_call");
+    for import in module.imports().filter(|i| i.module() == "env" && never(i.name())) {
         if let ExternType::Func(kind) = import.ty() {
             let name = import.name().to_owned();
             linker.func_new("env", import.name(), kind.clone(), move |_, _, _| {
                 Err(wasmi::Error::new(format!("the filter called {name}")))
             })?;
         }
+    }
+    if sends {
+        calls(linker)?;
     }
     headers(linker)?;
     metrics(linker)?;
@@ -201,14 +216,16 @@ pub(crate) fn link(linker: &mut Linker<Host>, module: &Module) -> Result<()> {
     linker.func_wrap(
         "env",
         name,
-        move |mut caller: Call<'_>, kind: u32, _: u32, _: u32, data: u32, len: u32| -> Result<u32> {
+        move |mut caller: Call<'_>, kind: u32, start: u32, most: u32, data: u32, len: u32| -> Result<u32> {
             if let Some(status) = begin(&mut caller, name, Some((data, len)))? {
                 return Ok(status);
             }
-            if kind != 7 {
-                return Ok(NOT_FOUND);
+            if kind == 7 {
+                let bytes = caller.data().configuration.clone();
+                return answer(&mut caller, &bytes, data, len);
             }
-            let bytes = caller.data().configuration.clone();
+            let Some(body) = caller.data().bodies.get(&kind) else { return Ok(NOT_FOUND) };
+            let bytes: Vec<u8> = body.iter().skip(start as usize).take(most as usize).copied().collect();
             answer(&mut caller, &bytes, data, len)
         },
     )?;
@@ -250,6 +267,45 @@ pub(crate) fn link(linker: &mut Linker<Host>, module: &Module) -> Result<()> {
                 Some(status) => Ok(status),
                 None => Ok(OK),
             }
+        },
+    )?;
+    Ok(())
+}
+
+/// What only a filter calls that sends calls.
+fn calls(linker: &mut Linker<Host>) -> Result<()> {
+    let name = "proxy_set_effective_context";
+    linker.func_wrap("env", name, move |mut caller: Call<'_>, _: u32| -> Result<u32> {
+        Ok(begin(&mut caller, name, None)?.unwrap_or(OK))
+    })?;
+    let name = "proxy_http_call";
+    linker.func_wrap(
+        "env",
+        name,
+        move |mut caller: Call<'_>,
+              cluster: u32,
+              cluster_len: u32,
+              headers: u32,
+              headers_len: u32,
+              body: u32,
+              body_len: u32,
+              _: u32,
+              _: u32,
+              _: u32,
+              token: u32|
+              -> Result<u32> {
+            if let Some(status) = begin(&mut caller, name, None)? {
+                return Ok(status);
+            }
+            for (at, len) in [(cluster, cluster_len), (headers, headers_len), (body, body_len)] {
+                read(&caller, at, len)?;
+            }
+            let host = caller.data_mut();
+            host.tokens += 1;
+            let number = host.tokens;
+            host.sent.push(number);
+            write(&mut caller, token, &number.to_le_bytes())?;
+            Ok(OK)
         },
     )?;
     Ok(())

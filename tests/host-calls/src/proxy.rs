@@ -12,6 +12,12 @@ use crate::{Header, Result};
 const ROOT: u32 = 1;
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 2;
+/// Of a call's answer: its headers, and its body.
+const CALL_HEADERS: u32 = 6;
+const CALL_BODY: u32 = 4;
+/// Bodies of a request and of its response.
+const REQUEST_BODY: u32 = 0;
+const RESPONSE_BODY: u32 = 1;
 
 /// The compiled filter, started.
 #[derive(Debug)]
@@ -97,6 +103,48 @@ impl Proxy {
             self.enter::<_, ()>("proxy_on_tick", ROOT)?;
         }
         Ok(taken)
+    }
+
+    /// Answers a call that the filter sent; without headers, as when Envoy could not hold the answer. What the filter called for it.
+    pub fn answer(&mut self, token: u32, headers: &[Header], body: &[u8]) -> Result<BTreeMap<String, u32>> {
+        let host = self.host();
+        host.calls.clear();
+        host.sent.retain(|sent| *sent != token);
+        host.maps.insert(CALL_HEADERS, headers.to_vec());
+        host.bodies.insert(CALL_BODY, body.to_vec());
+        let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let parameters = (ROOT, token, size(headers.len()), size(body.len()), 0);
+        self.enter::<_, ()>("proxy_on_http_call_response", parameters)?;
+        Ok(std::mem::take(&mut self.host().calls))
+    }
+
+    /// One request with a body, and its answer with one, in two pieces each. For a filter that reads bodies.
+    pub fn exchange(&mut self, headers: &[Header], body: &[u8], answer: &Answer, answered: &[u8]) -> Result<()> {
+        let id = self.next;
+        self.next += 1;
+        let host = self.host();
+        host.maps = BTreeMap::from([(REQUEST, headers.to_vec())]);
+        host.properties.clone_from(&answer.properties);
+        self.enter::<_, ()>("proxy_on_context_create", (id, ROOT))?;
+        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        self.enter::<_, u32>("proxy_on_request_headers", (id, count(headers.len()), 0))?;
+        self.pieces(id, "proxy_on_request_body", REQUEST_BODY, body)?;
+        if let Some(response) = &answer.headers {
+            self.host().maps.insert(RESPONSE, response.clone());
+            self.enter::<_, u32>("proxy_on_response_headers", (id, count(response.len()), 0))?;
+            self.pieces(id, "proxy_on_response_body", RESPONSE_BODY, answered)?;
+        }
+        self.enter::<_, ()>("proxy_on_delete", id)
+    }
+
+    fn pieces(&mut self, id: u32, entry: &str, kind: u32, body: &[u8]) -> Result<()> {
+        let (first, last) = body.split_at(body.len() / 2);
+        for (piece, ends) in [(first, 0), (last, 1)] {
+            self.host().bodies.insert(kind, piece.to_vec());
+            let size = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+            self.enter::<_, u32>(entry, (id, size, ends))?;
+        }
+        Ok(())
     }
 
     /// One request and its answer.

@@ -6,12 +6,18 @@ mod artifact;
 mod bytes;
 mod calls;
 mod errors;
+mod shadow;
 
 use headgate_host_calls::{Header, Proxy};
 use serde_json::{Value, json};
 
 fn proxy(configuration: &Value) -> Proxy {
-    let mut proxy = Proxy::load(&headgate_tests::wasm().unwrap()).unwrap();
+    configured(&headgate_tests::wasm().unwrap(), configuration)
+}
+
+/// A filter of a file of its own.
+fn configured(wasm: &std::path::Path, configuration: &Value) -> Proxy {
+    let mut proxy = Proxy::load(wasm).unwrap();
     let taken = proxy.configure(configuration.to_string().as_bytes()).unwrap();
     assert!(taken, "refused: {:?}", proxy.host().log);
     proxy

@@ -1,0 +1,145 @@
+//! The filter that compares shadows: what it is, what it costs those who are not copied, and that no host makes it panic.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headgate_host_calls::{Answer, Fault, Proxy};
+use serde_json::{Value, json};
+use wasmi::{Engine, Module};
+
+use crate::{config, configured, headers, proxy, route};
+
+/// Bytes of the file that users load, at most.
+const LARGEST: usize = 700_000;
+
+fn shadows(configuration: &Value) -> Proxy {
+    configured(&headgate_tests::shadow_wasm().unwrap(), configuration)
+}
+
+/// A route whose shadow is changed by `more`.
+fn shadowed(more: Value) -> Value {
+    let mut route = route();
+    route["variants"] = json!([{"name": "stable", "weight": 1}, {"name": "canary", "weight": 0}]);
+    route["shadow"] = json!({"cluster": "shop-v2", "share": 10_000, "methods": ["GET", "POST"]});
+    if let (Some(shadow), Value::Object(more)) = (route["shadow"].as_object_mut(), more) {
+        shadow.extend(more);
+    }
+    config(route)
+}
+
+#[test]
+fn it_offers_bodies_and_answers_of_calls_beside_what_the_other_offers() {
+    let exports = |path: &std::path::Path| -> BTreeSet<String> {
+        let bytes = std::fs::read(path).unwrap();
+        let module = Module::new(&Engine::default(), &bytes).unwrap();
+        module.exports().map(|export| export.name().to_owned()).collect()
+    };
+    let shadow = headgate_tests::shadow_wasm().unwrap();
+    let size = std::fs::metadata(&shadow).unwrap().len();
+    assert!(size <= LARGEST as u64, "{size} bytes");
+    let (with, without) = (exports(&shadow), exports(&headgate_tests::wasm().unwrap()));
+    let more = ["http_call_response", "request_body", "request_trailers", "response_body"]
+        .map(|name| format!("proxy_on_{name}"));
+    assert_eq!(with.difference(&without).cloned().collect::<Vec<_>>(), more);
+    assert_eq!(without.difference(&with).count(), 0);
+}
+
+#[test]
+fn who_is_not_copied_costs_no_call_more_than_without_shadows() {
+    let user = headers(&[("x-user-id", "alice")]);
+    let answer = Answer::status("200", &[]);
+    let unshadowed = config(route());
+    let configurations = [
+        ("no shadow", unshadowed),
+        ("no share", shadowed(json!({"share": 0}))),
+        ("another user's share", shadowed(json!({"share": 1}))),
+        ("at random", shadowed(json!({"share": 1, "by": "random"}))),
+        ("no share in this segment", shadowed(json!({"segments": {"default": 0}}))),
+    ];
+    for (what, configuration) in configurations {
+        let mut seen = [proxy(&configuration), shadows(&configuration)].map(|mut proxy| {
+            // The first defines its metrics, and draws randomness for many.
+            proxy.request(&user, &answer).unwrap();
+            let calls = proxy.request(&user, &answer).unwrap().calls();
+            let sampled = proxy.host().metrics.keys().filter(|name| name.ends_with("headgate_shadow_sampled")).count();
+            assert_eq!(sampled, 0, "{what}");
+            calls
+        });
+        let with = seen[1].clone();
+        assert_eq!(std::mem::take(&mut seen[0]), with, "{what}");
+    }
+}
+
+#[test]
+fn a_copied_request() {
+    let mut proxy = shadows(&shadowed(json!({})));
+    let mut costs = Vec::new();
+    for _ in 0..2 {
+        let seen = proxy.request(&headers(&[("x-user-id", "alice")]), &Answer::status("200", &[])).unwrap();
+        let token = proxy.host().sent[0];
+        let status = [(b":status".to_vec(), b"200".to_vec())];
+        costs = vec![seen.calls, proxy.answer(token, &status, b"").unwrap()];
+    }
+    let all = costs.into_iter().flatten().fold(BTreeMap::<String, u32>::new(), |mut all, (name, n)| {
+        *all.entry(name.trim_start_matches("proxy_").to_owned()).or_default() += n;
+        all
+    });
+    let all: Vec<String> = all.iter().map(|(name, n)| format!("{name}*{n}")).collect();
+    assert_eq!(
+        all.join(" "),
+        "clock_time_get*6 get_header_map_pairs*4 get_header_map_value*1 http_call*1 increment_metric*8 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*5 on_request_headers*1 on_response_headers*1 record_metric*4 replace_header_map_value*1 set_effective_context*2"
+    );
+}
+
+/// Counters of shadows, all labels together.
+fn sum(proxy: &mut Proxy, what: &str) -> u64 {
+    let name = format!("headgate_shadow_{what}");
+    proxy.host().metrics.iter().filter(|(metric, _)| metric.ends_with(&name)).map(|(_, value)| value).sum()
+}
+
+#[test]
+fn pieces_are_gathered_and_compared_whichever_answer_comes_first() {
+    let mut proxy = shadows(&shadowed(json!({"noise": {"cluster": "shop-v1"}})));
+    let user = headers(&[(":method", "POST"), ("x-user-id", "alice"), ("content-length", "9")]);
+    let user: Vec<_> = user.into_iter().filter(|(name, value)| name != b":method" || value == b"POST").collect();
+    proxy.exchange(&user, b"some body", &Answer::status("200", &[]), b"same").unwrap();
+    let tokens = proxy.host().sent.clone();
+    assert_eq!((tokens.len(), sum(&mut proxy, "sampled"), sum(&mut proxy, "compared")), (2, 1, 0));
+    let status = [(b":status".to_vec(), b"200".to_vec())];
+    proxy.answer(tokens[1], &status, b"same").unwrap();
+    proxy.answer(tokens[0], &status, b"other").unwrap();
+    // An answer to nothing is nothing.
+    proxy.answer(tokens[0], &status, b"other").unwrap();
+    proxy.answer(77, &[], b"").unwrap();
+    assert_eq!((sum(&mut proxy, "compared"), sum(&mut proxy, "mismatches"), sum(&mut proxy, "noise")), (1, 1, 1));
+}
+
+#[test]
+fn no_answer_of_the_host_makes_it_panic() {
+    let statuses = (0..=12).map(Fault::Status);
+    let bytes =
+        [&b""[..], b"\0", b"\xff\xff\xff\xff", &[1, 0, 0, 0, 255, 255, 255, 127], &[0xff; 64]].map(Fault::Bytes);
+    let of = ["proxy_set_effective_context", "proxy_http_call", "proxy_get_buffer_bytes", "proxy_get_header_map_pairs"]
+        .map(|name| Fault::Of(name, 2));
+    let records = json!({"records": {"cluster": "headgate", "everyMs": 10}});
+    for fault in statuses.chain(bytes).chain(of) {
+        let mut configuration = shadowed(json!({"noise": {"cluster": "shop-v1"}, "compare": {"body": "json"}}));
+        configuration["shadowing"] = records.clone();
+        let mut proxy = shadows(&configuration);
+        let user = headers(&[("x-user-id", "alice")]);
+        let answer = Answer::status("200", &[]);
+        proxy.host().fault = fault;
+        for _ in 0..3 {
+            proxy.request(&user, &answer).unwrap();
+            proxy.exchange(&user, b"{}", &answer, b"{}").unwrap();
+        }
+        for token in proxy.host().sent.clone() {
+            proxy.answer(token, &[], b"").unwrap();
+        }
+        proxy.host().fault = Fault::None;
+        proxy.request(&user, &answer).unwrap();
+        for token in proxy.host().sent.clone() {
+            proxy.answer(token, &[(b":status".to_vec(), b"200".to_vec())], b"{").unwrap();
+        }
+        assert!(sum(&mut proxy, "compared") + sum(&mut proxy, "failed") > 0, "{fault:?}");
+    }
+}
