@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use headgate_rollout::measure::{BUCKETS, Counters, Histogram, Replicates, Snapshot};
 
+use super::shadows;
 use crate::exposition::{self, Labels, Sample};
 use crate::stats::{self, Reading};
 use crate::target::Proxy;
@@ -106,6 +107,7 @@ pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) ->
         }
     }
     close(open, &mut snapshot, wanted, bounds);
+    shadows::finish(&mut snapshot);
     snapshot.copies = copies.map(|c| c.counters);
     if lines == 0 && !page.trim().is_empty() {
         return Err("what it answered is no page of statistics".to_owned());
@@ -145,6 +147,11 @@ impl<'t> Open<'t> {
 fn close(open: Option<Open<'_>>, snapshot: &mut Snapshot, wanted: &Wanted, bounds: &Bounds) {
     let Some(open) = open else { return };
     let series = open.series;
+    if series == "headgate_shadow_latency_us" {
+        let labels = open.labels;
+        shadows::latency(snapshot, &labels, open.histogram(bounds, 1.0), &wanted.route);
+        return;
+    }
     let Some(counters) = place(snapshot, open.labels, wanted) else { return };
     let slot = match series {
         "headgate_latency_us" => &mut counters.latency,
@@ -219,6 +226,14 @@ fn replicate(snapshot: &mut Snapshot, what: &str, sample: &Sample<'_>, wanted: &
 fn counter(snapshot: &mut Snapshot, name: &str, sample: &Sample<'_>, wanted: &Wanted) {
     let value = whole(sample.value);
     let label = |wanted: &str| sample.labels.iter().find(|(n, _)| *n == wanted).map_or("", |(_, v)| v);
+    if let Some(what) = name.strip_prefix("headgate_shadow_") {
+        if let Some(what) = what.strip_prefix("replicate_") {
+            shadows::replicate(snapshot, what, &sample.labels, value, &wanted.route);
+        } else if what == "latency_us_sum" {
+            shadows::latency_sum(snapshot, &sample.labels, sample.value, &wanted.route);
+        }
+        return;
+    }
     if let Some(what) = name.strip_prefix("headgate_replicate_") {
         // Of another route, or of no bucket: not ours.
         let _passed_over = replicate(snapshot, what, sample, wanted);
@@ -429,5 +444,35 @@ envoy_cluster_upstream_rq_total{envoy_cluster_name="shop_v2"} 4
         assert!(url.contains("v%5C_2"), "{url}");
         let istio = Proxy { stats: Some("http://h:1/stats/prometheus".into()), ..proxy };
         assert_eq!(wanted(None).url(&istio).unwrap(), "http://h:1/stats/prometheus");
+    }
+
+    #[test]
+    fn compared_copies_are_read_by_segment_and_side() {
+        let series = [
+            ("replicate_pairs", "bucket=\"3\"", 9),
+            ("replicate_pairs", "bucket=\"31\"", 1),
+            ("replicate_compared", "bucket=\"3\"", 8),
+            ("replicate_mismatched", "bucket=\"3\"", 2),
+            ("replicate_failures", "bucket=\"3\",side=\"shadow\"", 4),
+            ("replicate_failures", "bucket=\"32\",side=\"shadow\"", 40),
+            ("replicate_latency_us", "bucket=\"3\",side=\"primary\"", 700),
+            ("latency_us_bucket", "side=\"shadow\",le=\"10\"", 5),
+            ("latency_us_bucket", "side=\"shadow\",le=\"+Inf\"", 6),
+            ("latency_us_sum", "side=\"shadow\"", 55),
+            ("sampled", "", 12),
+        ];
+        let line = |route: &str, (series, labels, value): (&str, &str, u64)| {
+            let comma = if labels.is_empty() { "" } else { "," };
+            format!("headgate_shadow_{series}{{route=\"{route}\",segment=\"premium\"{comma}{labels}}} {value}\n")
+        };
+        let page: String = ["shop", "other"].iter().flat_map(|route| series.map(|s| line(route, s))).collect();
+        let (_, snapshot) = read(&page, &wanted(None), &Bounds::default(), 9).unwrap();
+        assert_eq!(snapshot.shadow.len(), 1);
+        let pairs = &snapshot.shadow["premium"];
+        assert_eq!((pairs.compared[3], pairs.mismatched[3], pairs.comparisons()), (8, 2, 8));
+        assert_eq!((pairs.shadow.classes, pairs.primary.classes), ([0, 6, 0, 0, 4, 0], [0, 10, 0, 0, 0, 0]));
+        assert_eq!((pairs.primary.replicates[3].latency_us, pairs.shadow.replicates[31].finished), (700, 1));
+        assert_eq!((pairs.shadow.latency.count, pairs.shadow.latency.cumulative.as_slice()), (6, [5].as_slice()));
+        assert!((pairs.shadow.latency.sum - 55.0).abs() < 1e-9);
     }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod envoy;
 pub(crate) mod prometheus;
 pub(crate) mod queries;
+mod shadows;
 pub(crate) mod webhook;
 
 use headgate_rollout::tick::{Ask, Measured};

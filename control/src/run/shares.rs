@@ -1,6 +1,6 @@
 //! The plugin configuration that gives a step's shares to a route. Pure: from the one in force to the next, on JSON values.
 //!
-//! Only the route's weights (those of its segments too), its mirror's share and the list of replicate metrics change; everything else that somebody
+//! Only the route's weights (those of its segments too), its mirror's or shadow's share and the list of replicate metrics change; everything else that somebody
 //! wrote stays. At the very end the route keeps one variant, the new one, which is also what a kill goes to then.
 
 use headgate_rollout::file::WHOLE;
@@ -30,6 +30,7 @@ pub(crate) fn apply(in_force: &Value, plan: &Plan, shares: &Weights) -> Result<V
             fields.insert("share".to_owned(), json!(shares.mirror));
         }
     }
+    shadow(route, plan, shares)?;
     count(&mut next, plan);
     Ok(next)
 }
@@ -37,6 +38,44 @@ pub(crate) fn apply(in_force: &Value, plan: &Plan, shares: &Weights) -> Result<V
 /// Whether any step copies requests: then the mirror's share is the rollout's.
 fn copies(plan: &Plan) -> bool {
     plan.steps.iter().any(|s| s.weights.mirror > 0)
+}
+
+/// Whether any step has copies compared: then the shadow's share is the rollout's.
+fn compares(plan: &Plan) -> bool {
+    plan.steps.iter().any(|s| s.weights.shadow > 0)
+}
+
+/// Gives the route's shadow its share. How answers are compared, and what may be copied, is the route's own to say.
+fn shadow(route: &mut Map<String, Value>, plan: &Plan, shares: &Weights) -> Result<(), String> {
+    if shares.shadow == 0 {
+        if let Some(fields) = route.get_mut("shadow").filter(|_| compares(plan)).and_then(Value::as_object_mut) {
+            fields.insert("share".to_owned(), json!(0));
+        }
+        return Ok(());
+    }
+    let variants = route.get("variants").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let canary = variants.iter().find(|v| merge::name(v) == plan.canary);
+    let cluster = canary.and_then(|v| v.get("cluster")).cloned();
+    if !route.contains_key("shadow") {
+        let cluster = cluster.ok_or_else(|| {
+            format!(
+                "route {} says nothing of where its copies go: give it a `shadow` with a `cluster`, or the variant `{}` its `cluster`",
+                plan.route, plan.canary
+            )
+        })?;
+        route.insert("shadow".to_owned(), json!({"cluster": cluster}));
+    }
+    let Some(fields) = route.get_mut("shadow").and_then(Value::as_object_mut) else {
+        return Err(format!("the `shadow` of route {} is no object", plan.route));
+    };
+    if fields.get("segments").and_then(Value::as_object).is_some_and(|s| !s.is_empty()) {
+        return Err(format!(
+            "the `shadow` of route {} has shares of its segments, which would outlive the rollout's: remove `shadow.segments`",
+            plan.route
+        ));
+    }
+    fields.insert("share".to_owned(), json!(shares.shadow));
+    Ok(())
 }
 
 fn divide(route: &mut Map<String, Value>, plan: &Plan, shares: &Weights) -> Result<(), String> {
@@ -91,6 +130,7 @@ fn keep_only(route: &mut Map<String, Value>, canary: &str, failsafe_seen: bool) 
     route.insert("variants".to_owned(), json!([kept]));
     route.insert("stable".to_owned(), json!(canary));
     route.remove("mirror");
+    route.remove("shadow");
     if let Some(output) = route.get_mut("output").and_then(Value::as_object_mut)
         && output.remove("defaultRoute").is_some()
         && failsafe_seen
@@ -181,8 +221,13 @@ pub(crate) fn all_stable(in_force: &Value, route: &str, stable: &str) -> Result<
             fields.insert("weights".to_owned(), json!({stable: WHOLE}));
         }
     }
-    if let Some(mirror) = found.get_mut("mirror").and_then(Value::as_object_mut) {
-        mirror.insert("share".to_owned(), json!(0));
+    for copies in ["mirror", "shadow"] {
+        if let Some(fields) = found.get_mut(copies).and_then(Value::as_object_mut) {
+            fields.insert("share".to_owned(), json!(0));
+        }
+    }
+    if let Some(fields) = found.get_mut("shadow").and_then(Value::as_object_mut) {
+        fields.remove("segments");
     }
     Ok(next)
 }
@@ -244,6 +289,8 @@ pub(crate) fn found(config: &Value, plan: &Plan) -> Found {
         // Copies of a rollout that makes none are somebody else's matter.
         let mirror = route.get("mirror").filter(|_| copies(plan)).map(|m| number(m.get("share")));
         weights.mirror = mirror.map_or(0, |share| part(share, f64::from(WHOLE)));
+        let shadow = route.get("shadow").filter(|_| compares(plan)).map(|s| number(s.get("share")));
+        weights.shadow = shadow.map_or(0, |share| part(share, f64::from(WHOLE)));
         weights.only_canary = variants.len() == 1;
         weights
     });

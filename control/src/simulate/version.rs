@@ -5,7 +5,7 @@
 use headgate_rollout::simulate::Version;
 
 /// What can be said of a version.
-pub(crate) const NAMES: [&str; 7] = ["error", "clientError", "timeout", "hang", "p50", "p95", "success"];
+pub(crate) const NAMES: [&str; 8] = ["error", "clientError", "timeout", "hang", "p50", "p95", "success", "agreement"];
 
 /// Reads `name=value,…`; what is not named is as `like`.
 ///
@@ -26,6 +26,7 @@ pub(crate) fn read(text: &str, like: &Version) -> Result<Version, String> {
             "hang" => (like.hang, &mut out.hang),
             "p50" => (like.p50_ms, &mut out.p50_ms),
             "p95" => (like.p95_ms, &mut out.p95_ms),
+            "agreement" => (like.agreement, &mut out.agreement),
             "success" => (like.success, &mut out.success),
             _ => {
                 let hint = crate::structure::way_out(name, &NAMES);

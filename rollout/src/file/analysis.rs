@@ -168,6 +168,8 @@ pub enum Metric {
     HeadersP99,
     /// Conversions of a goal for each request: higher is better. Counted by the proxies, for the version that the hash gives the user.
     Goal,
+    /// Share of compared copies whose answers agree with what users got, in a shadow step of mode `compare` alone: higher is better.
+    Agreement,
     /// Share of outcomes reported as a success (accuracy, conversions): higher is better.
     Success,
     /// Mean of the values reported as outcomes: higher is better, unless `max` or `maxRise` bounds it.

@@ -297,7 +297,7 @@ fn replicates(plan: &Plan) -> BTreeSet<Replicate> {
             | Metric::HeadersP99 => out.extend([Replicate::Finished, Replicate::Latency]),
             Metric::ClientErrorRate => out.extend([Replicate::Finished]),
             Metric::Goal => out.extend([Replicate::Requests]),
-            Metric::Success | Metric::Value | Metric::Cpu | Metric::Memory | Metric::Custom => {}
+            Metric::Agreement | Metric::Success | Metric::Value | Metric::Cpu | Metric::Memory | Metric::Custom => {}
         }
     }
     if let Some(test) = plan.test() {

@@ -25,7 +25,7 @@ pub use bandit::Bandit;
 pub use check::{Force, Problem, check, check_forced};
 pub use strategy::{
     AnalysisStep, BlueGreen, Canary, ExpectedAnswer, PauseStep, ReadinessRequest, RollbackMode, RollbackPolicy,
-    ShadowFirst, ShadowStep, Step, Strategy,
+    ShadowFirst, ShadowMode, ShadowStep, Step, Strategy,
 };
 pub use value::{Amount, Percent, Quantity, Span, WHOLE};
 

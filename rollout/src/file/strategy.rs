@@ -79,12 +79,31 @@ pub struct Step {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ShadowStep {
+    /// Who copies, and what is judged. Default `mirror`.
+    #[serde(default)]
+    pub mode: ShadowMode,
+    /// With `mode: compare`: comparisons that the step needs before it can pass. Default 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_comparisons: Option<u64>,
     /// Share of users whose requests are copied. Default `10%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Percent>,
     /// Measured time. Default `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
+}
+
+/// Who copies, and what is judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum ShadowMode {
+    /// Envoy's request mirroring: what the copies' cluster answers is counted there, and nothing is compared.
+    #[default]
+    Mirror,
+    /// The filter copies and compares, by the `shadow` of the route (needs `headgate-shadow.wasm`): `agreement`, `errorRate` and latencies of the
+    /// same requests are judged, overall and by segment. Without criteria of the rollout's: agreement 85 %, errors 2x, p95 1.5x.
+    Compare,
 }
 
 /// A wait.
@@ -171,13 +190,19 @@ pub struct ExpectedAnswer {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ShadowFirst {
+    /// Who copies, and what is judged. Default `mirror`.
+    #[serde(default)]
+    pub mode: ShadowMode,
+    /// With `mode: compare`: comparisons that the shadow needs before it can pass. Default 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_comparisons: Option<u64>,
     /// Share of users whose requests are copied. Default `10%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Percent>,
     /// Measured time of the shadow. Default `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
-    /// Criteria of the shadow beside the rollout's (agreement comes from a provider). Default: none.
+    /// Criteria of the shadow beside the rollout's (agreement comes from a provider, or with `mode: compare` from the filter). Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub criteria: Vec<Criterion>,
     /// The steps after it. Default: those of a canary.

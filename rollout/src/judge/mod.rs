@@ -12,6 +12,7 @@
 //! It decides nothing: what follows from a verdict is [`mod@crate::tick`]'s.
 
 mod ab;
+mod agreement;
 mod experiment;
 mod latency;
 mod power;
@@ -64,6 +65,8 @@ struct Evidence {
     exceeded: bool,
     /// Why it cannot be measured.
     problem: Option<String>,
+    /// In which segment it fails, where it does in one alone.
+    segment: Option<String>,
     /// Why it cannot be decided although it is measured.
     undecided: Option<String>,
     /// Said in place of the usual sentence.
@@ -86,7 +89,9 @@ pub(crate) fn look(case: &Case<'_>) -> Look {
     let (plan, totals) = (case.plan, &case.window.totals);
     let figures: Vec<Figures> = case.step.criteria.iter().map(|c| figures(case, c)).collect();
     let copies = matches!(case.step.kind, StepKind::Shadow) || case.weights.mirror > 0;
-    let canary_requests = if copies {
+    let canary_requests = if case.weights.shadow > 0 {
+        totals.comparisons()
+    } else if copies {
         totals.copies.as_ref().map_or(0, crate::measure::Counters::finished)
     } else {
         totals.finished(&plan.canary)
@@ -106,12 +111,20 @@ pub(crate) fn look(case: &Case<'_>) -> Look {
         figures,
         test: None,
     };
-    (look.verdict, look.sentence) = together(plan, &look);
+    (look.verdict, look.sentence) = together(plan, &look, needed(case));
     look
 }
 
+/// Finished requests of the new version, or comparisons, that the step needs.
+fn needed(case: &Case<'_>) -> u64 {
+    match case.step.kind {
+        StepKind::Compare { min } => min,
+        _ => case.plan.judging.min_requests,
+    }
+}
+
 /// All criteria together, and what must hold beside them.
-fn together(plan: &Plan, look: &Look) -> (VerdictKind, String) {
+fn together(plan: &Plan, look: &Look, needed: u64) -> (VerdictKind, String) {
     let acting = || look.figures.iter().filter(|f| !f.dry_run);
     if let Some(failed) = acting().find(|f| f.verdict == VerdictKind::Fail) {
         return (VerdictKind::Fail, failed.sentence.clone());
@@ -127,18 +140,24 @@ fn together(plan: &Plan, look: &Look) -> (VerdictKind, String) {
     if let Some(error) = acting().find(|f| f.verdict == VerdictKind::Error) {
         return (VerdictKind::Error, error.sentence.clone());
     }
-    if look.canary_requests < plan.judging.min_requests {
-        let text = format!(
-            "{} finished requests of the new version were seen, {} are needed",
-            look.canary_requests, plan.judging.min_requests
-        );
+    if look.canary_requests < needed {
+        let what = if look.weights.shadow > 0 { "comparisons" } else { "finished requests of the new version" };
+        let text = format!("{} {what} were seen, {needed} are needed", look.canary_requests);
         return (VerdictKind::Inconclusive, text);
     }
     if let Some(open) = acting().find(|f| f.verdict == VerdictKind::Inconclusive) {
         return (VerdictKind::Inconclusive, open.sentence.clone());
     }
     let names: Vec<&str> = acting().map(|f| f.name.as_str()).collect();
-    (VerdictKind::Pass, format!("{} hold over {} requests", names.join(", "), look.canary_requests))
+    (
+        VerdictKind::Pass,
+        format!(
+            "{} hold over {} {}",
+            names.join(", "),
+            look.canary_requests,
+            if look.weights.shadow > 0 { "comparisons" } else { "requests" }
+        ),
+    )
 }
 
 fn figures(case: &Case<'_>, criterion: &Criterion) -> Figures {
@@ -162,6 +181,9 @@ fn figures(case: &Case<'_>, criterion: &Criterion) -> Figures {
         (Source::Proxies, Unit::Micros) => {
             let (evidence, from) = latency::measure(case, criterion);
             (evidence, from, false, case.now_ms)
+        }
+        (Source::Proxies, _) if criterion.metric == Metric::Agreement => {
+            (agreement::measure(case, criterion), String::new(), false, case.now_ms)
         }
         (Source::Proxies, _) => {
             let (evidence, from) = rates::measure(case, criterion);
@@ -196,7 +218,7 @@ fn told(case: &Case<'_>, criterion: &Criterion, evidence: &Evidence, from: Strin
         baseline_from: from,
         limit: evidence.limit,
         samples: evidence.samples,
-        verdict: verdict(case.plan, criterion, evidence),
+        verdict: verdict(case, criterion, evidence),
         dry_run: criterion.importance == Importance::DryRun,
         plain,
         at_ms,
@@ -206,7 +228,7 @@ fn told(case: &Case<'_>, criterion: &Criterion, evidence: &Evidence, from: Strin
     figures
 }
 
-fn verdict(plan: &Plan, criterion: &Criterion, evidence: &Evidence) -> VerdictKind {
+fn verdict(case: &Case<'_>, criterion: &Criterion, evidence: &Evidence) -> VerdictKind {
     if evidence.exceeded {
         return VerdictKind::Fail;
     }
@@ -214,7 +236,7 @@ fn verdict(plan: &Plan, criterion: &Criterion, evidence: &Evidence) -> VerdictKi
         return VerdictKind::Error;
     }
     let counted = criterion.source == Source::Proxies;
-    let few = counted && evidence.samples < plan.judging.min_requests;
+    let few = counted && evidence.samples < needed(case);
     if few || evidence.undecided.is_some() || evidence.beyond || evidence.measured.is_none() {
         VerdictKind::Inconclusive
     } else {

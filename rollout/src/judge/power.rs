@@ -36,7 +36,8 @@ pub(crate) fn power(plan: &Plan, window: &Window) -> Vec<String> {
         );
     }
     for step in plan.steps.iter().filter(|s| s.is_judged() && s.duration_ms.is_some()) {
-        let parts = if step.weights.mirror > 0 { step.weights.mirror } else { step.weights.canary };
+        let copied = step.weights.mirror.max(step.weights.shadow);
+        let parts = if copied > 0 { copied } else { step.weights.canary };
         let all = per_ms * f(step.duration_ms.unwrap_or(0));
         let canary = all * f64::from(parts) / f64::from(WHOLE);
         let criterion = step.criteria.iter().find(|c| {

@@ -30,6 +30,24 @@ pub(super) struct Sides<'a> {
 /// The sides of some totals of this case.
 pub(super) fn sides<'a>(case: &Case<'a>, totals: &'a Totals) -> Sides<'a> {
     let plan = case.plan;
+    if case.weights.shadow > 0 {
+        let each = totals
+            .shadow
+            .iter()
+            .map(|(segment, pairs)| Side {
+                segment,
+                canary: Cow::Borrowed(&pairs.shadow),
+                baseline: Some(Cow::Borrowed(&pairs.primary)),
+                share: None,
+            })
+            .collect();
+        return Sides {
+            each,
+            from: format!("{}, of the same requests,", plan.stable),
+            concurrent: true,
+            copies: false,
+        };
+    }
     if case.weights.mirror > 0 {
         // Copies are counted where they go, which knows no segments.
         let stable = totals.variants.get(&plan.stable).map(|segments| {

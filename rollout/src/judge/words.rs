@@ -44,10 +44,13 @@ pub(crate) fn allowed(criterion: &Criterion) -> String {
 /// A verdict in one sentence.
 pub(super) fn sentence(figures: &Figures, evidence: &Evidence) -> String {
     let of = unit(figures.metric);
-    let name = &figures.name;
     if let Some(sentence) = &evidence.sentence {
         return sentence.clone();
     }
+    let name = &match &evidence.segment {
+        Some(segment) => format!("{} in segment {segment}", figures.name),
+        None => figures.name.clone(),
+    };
     if let Some(problem) = &evidence.problem {
         return format!("{name} cannot be measured: {problem}");
     }

@@ -11,6 +11,6 @@ mod window;
 
 pub use histogram::Histogram;
 pub use lagged::Lagged;
-pub use snapshot::{BUCKETS, Counters, Replicates, Snapshot};
+pub use snapshot::{BUCKETS, Counters, Replicates, Shadowed, Snapshot};
 pub use totals::Totals;
 pub use window::{Readings, Window};

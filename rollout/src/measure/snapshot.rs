@@ -26,6 +26,61 @@ pub struct Snapshot {
     /// What the canary's cluster answered, copies included (Envoy's `cluster.*.upstream_rq_*`); read while a step
     /// copies, when nothing else reaches that cluster. None: not read.
     pub copies: Option<Counters>,
+    /// Copies that the filter compared (`headgate_shadow_*`), by segment.
+    pub shadow: BTreeMap<String, Shadowed>,
+}
+
+/// What was counted of one segment's compared copies, since the proxy started.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shadowed {
+    /// What users got, of the same requests.
+    pub primary: Counters,
+    /// What the shadow answered, failures to answer included.
+    pub shadow: Counters,
+    /// Compared pairs by replicate bucket of users, [`BUCKETS`] long or empty.
+    pub compared: Vec<u64>,
+    /// Of them, those that do not agree.
+    pub mismatched: Vec<u64>,
+}
+
+impl Shadowed {
+    /// Compared pairs.
+    pub fn comparisons(&self) -> u64 {
+        self.compared.iter().sum()
+    }
+
+    /// Whether this may follow `before` in one life of a proxy.
+    pub(super) fn follows(&self, before: &Self) -> bool {
+        let rises = |now: &[u64], then: &[u64]| then.iter().zip(now).all(|(then, now)| now >= then);
+        self.primary.follows(&before.primary)
+            && self.shadow.follows(&before.shadow)
+            && rises(&self.compared, &before.compared)
+            && rises(&self.mismatched, &before.mismatched)
+    }
+
+    /// Adds other pairs.
+    pub fn merge(&mut self, other: &Self) {
+        self.add(other, None);
+    }
+
+    /// Adds `now - before`.
+    pub(super) fn add(&mut self, now: &Self, before: Option<&Self>) {
+        self.primary.add(&now.primary, before.map(|b| &b.primary));
+        self.shadow.add(&now.shadow, before.map(|b| &b.shadow));
+        let lists = [
+            (&mut self.compared, &now.compared, before.map(|b| &b.compared)),
+            (&mut self.mismatched, &now.mismatched, before.map(|b| &b.mismatched)),
+        ];
+        for (total, now, then) in lists {
+            if total.len() < now.len() {
+                total.resize(now.len(), 0);
+            }
+            for (at, (total, now)) in total.iter_mut().zip(now).enumerate() {
+                *total += now.saturating_sub(then.and_then(|t| t.get(at)).copied().unwrap_or(0));
+            }
+        }
+    }
 }
 
 /// What was counted of one variant in one segment, since the proxy started.

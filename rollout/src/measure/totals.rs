@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counters, Snapshot};
+use super::{Counters, Shadowed, Snapshot};
 
 /// What was counted by all proxies together in some time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Totals {
     /// What the copies were answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<Counters>,
+    /// Compared copies by segment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shadow: BTreeMap<String, Shadowed>,
 }
 
 impl Totals {
@@ -44,6 +47,10 @@ impl Totals {
             let then = before.and_then(|b| b.misrouted.get(variant)).copied().unwrap_or(0);
             *self.misrouted.entry(variant.clone()).or_default() += count.saturating_sub(then);
         }
+        for (segment, pairs) in &now.shadow {
+            let then = before.and_then(|b| b.shadow.get(segment));
+            self.shadow.entry(segment.clone()).or_default().add(pairs, then);
+        }
         if let Some(copies) = &now.copies {
             // A proxy whose copies were not read before has shown all it ever answered: no increment is known.
             if before.is_none() || before.is_some_and(|b| b.copies.is_some()) {
@@ -64,6 +71,9 @@ impl Totals {
         for (variant, count) in &other.misrouted {
             *self.misrouted.entry(variant.clone()).or_default() += count;
         }
+        for (segment, pairs) in &other.shadow {
+            self.shadow.entry(segment.clone()).or_default().add(pairs, None);
+        }
         if let Some(copies) = &other.copies {
             self.copies.get_or_insert_default().add(copies, None);
         }
@@ -77,6 +87,11 @@ impl Totals {
     /// Requests of a variant that started, over all segments.
     pub fn requests(&self, variant: &str) -> u64 {
         self.variants.get(variant).map_or(0, |s| s.values().map(|c| c.requests).sum())
+    }
+
+    /// Compared copies, over all segments.
+    pub fn comparisons(&self) -> u64 {
+        self.shadow.values().map(Shadowed::comparisons).sum()
     }
 
     /// Misrouted requests of all variants.

@@ -79,7 +79,12 @@ fn restarted(now: &Snapshot, before: &Snapshot) -> bool {
             }
         })
     });
-    fell || before.misrouted.iter().any(|(variant, then)| now.misrouted.get(variant).copied().unwrap_or(0) < *then)
+    let shadow_fell = before.shadow.iter().any(|(segment, then)| match now.shadow.get(segment) {
+        Some(pairs) => !pairs.follows(then),
+        None => then.comparisons() > 0,
+    });
+    fell || shadow_fell
+        || before.misrouted.iter().any(|(variant, then)| now.misrouted.get(variant).copied().unwrap_or(0) < *then)
 }
 
 /// Totals since a step's clock started.

@@ -139,9 +139,17 @@ pub struct Weights {
     /// Share of users whose requests are copied to the canary, parts of [`WHOLE`]; 0: no copies.
     #[serde(default)]
     pub mirror: u32,
+    /// Share of users whose requests the filter copies and compares, parts of [`WHOLE`]; 0: none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shadow: u32,
     /// `true` at the very end: the route has one variant, the canary, which is also what a kill goes to.
     #[serde(default)]
     pub only_canary: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(parts: &u32) -> bool {
+    *parts == 0
 }
 
 impl Weights {
@@ -157,7 +165,11 @@ impl Weights {
 
     /// Whether no user can get the canary and none is copied.
     pub fn is_none(&self) -> bool {
-        self.canary == 0 && self.segments.values().all(|w| *w == 0) && self.mirror == 0 && !self.only_canary
+        self.canary == 0
+            && self.segments.values().all(|w| *w == 0)
+            && self.mirror == 0
+            && self.shadow == 0
+            && !self.only_canary
     }
 
     /// Whether stable answers nobody.
@@ -169,6 +181,7 @@ impl Weights {
     pub fn same_as(&self, other: &Self) -> bool {
         self.canary == other.canary
             && self.mirror == other.mirror
+            && self.shadow == other.shadow
             && self.only_canary == other.only_canary
             && self.segments.keys().chain(other.segments.keys()).all(|s| self.in_segment(s) == other.in_segment(s))
     }
@@ -200,7 +213,12 @@ impl Step {
     pub fn is_judged(&self) -> bool {
         matches!(
             self.kind,
-            StepKind::Weight | StepKind::Shadow | StepKind::Analysis | StepKind::Monitoring | StepKind::Test(_)
+            StepKind::Weight
+                | StepKind::Shadow
+                | StepKind::Compare { .. }
+                | StepKind::Analysis
+                | StepKind::Monitoring
+                | StepKind::Test(_)
         )
     }
 }
@@ -213,6 +231,11 @@ pub enum StepKind {
     Weight,
     /// Copies and judges the copies.
     Shadow,
+    /// Copies, and judges how their answers compare with what users got.
+    Compare {
+        /// Comparisons that it needs to pass.
+        min: u64,
+    },
     /// Waits.
     Pause,
     /// Waits for an approval.
@@ -394,6 +417,7 @@ pub(crate) fn unit(metric: Metric) -> Unit {
         | Metric::TimeoutRate
         | Metric::UnfinishedRate
         | Metric::Goal
+        | Metric::Agreement
         | Metric::Success => Unit::Share,
         Metric::LatencyP50
         | Metric::LatencyP95

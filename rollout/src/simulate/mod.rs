@@ -38,11 +38,22 @@ pub struct Version {
     pub p95_ms: f64,
     /// Share of outcomes that are a success.
     pub success: f64,
+    /// Share of answers to copies that agree with stable's, where the filter compares them.
+    pub agreement: f64,
 }
 
 impl Default for Version {
     fn default() -> Self {
-        Self { error: 0.005, client_error: 0.0, timeout: 0.0, hang: 0.0, p50_ms: 20.0, p95_ms: 80.0, success: 0.9 }
+        Self {
+            error: 0.005,
+            client_error: 0.0,
+            timeout: 0.0,
+            hang: 0.0,
+            p50_ms: 20.0,
+            p95_ms: 80.0,
+            success: 0.9,
+            agreement: 1.0,
+        }
     }
 }
 
@@ -200,7 +211,13 @@ impl World<'_> {
     fn input(&mut self, state: &State, now: u64) -> Input {
         let part = |parts: u32| f64::from(parts) / f64::from(WHOLE);
         let canary = if self.in_force.only_canary { 1.0 } else { part(self.in_force.canary) };
-        self.traffic.advance(now, canary, part(self.in_force.mirror), now >= self.bad_from_ms);
+        self.traffic.advance(
+            now,
+            canary,
+            part(self.in_force.mirror),
+            part(self.in_force.shadow),
+            now >= self.bad_from_ms,
+        );
         let wanted = wanted(&self.plan, state);
         let yes = |detail: &str| Some(Answer { holds: true, detail: detail.to_owned() });
         let mut input = Input {
@@ -274,7 +291,7 @@ impl World<'_> {
     /// A baseline of the same traffic, recorded before the rollout.
     fn recorded(&self, name: String, now: u64) -> Baseline {
         let mut before = Traffic::new(self.scenario, self.seed ^ 1, false, now.saturating_sub(RECORDED_MS));
-        before.advance(now, 0.0, 0.0, false);
+        before.advance(now, 0.0, 0.0, 0.0, false);
         let counters = before.stable().clone();
         let variants = [(self.plan.stable.clone(), [("default".to_owned(), counters)].into())].into();
         let totals = Totals { variants, ..Totals::default() };

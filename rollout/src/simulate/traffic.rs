@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Scenario, Version, random::Random};
-use crate::measure::{BUCKETS, Counters, Histogram, Replicates, Snapshot};
+use crate::measure::{BUCKETS, Counters, Histogram, Replicates, Shadowed, Snapshot};
 use crate::tick::Sums;
 
 /// Users told apart in one bucket of one version.
@@ -239,6 +239,9 @@ pub(super) struct Traffic<'s> {
     canary: Side,
     copies: Side,
     copied: bool,
+    /// The copied requests as stable answers them, where the filter compares.
+    pairs: Side,
+    compared: bool,
     /// Whether outcomes are wanted.
     outcomes: bool,
     now_ms: u64,
@@ -254,18 +257,24 @@ impl<'s> Traffic<'s> {
             canary: Side::new(scenario.canary, &bounds),
             copies: Side::new(scenario.canary, &bounds),
             copied: false,
+            pairs: Side::new(scenario.stable, &bounds),
+            compared: false,
             outcomes,
             now_ms,
         }
     }
 
-    /// Time goes on, with these shares (0 to 1) of users on the canary and copied to it. `bad` is whether the canary behaves as
+    /// Time goes on, with these shares (0 to 1) of users on the canary, copied to it, and copied and compared. `bad` is whether the canary behaves as
     /// it does in the scenario, or as stable still.
-    pub(super) fn advance(&mut self, now_ms: u64, canary: f64, copied: f64, bad: bool) {
+    pub(super) fn advance(&mut self, now_ms: u64, canary: f64, copied: f64, compared: f64, bad: bool) {
         let seconds = now_ms.saturating_sub(self.now_ms) as f64 / 1_000.0;
         self.now_ms = now_ms;
         let behaves = if bad { self.scenario.canary } else { self.scenario.stable };
         self.copied = copied > 0.0;
+        self.compared = compared > 0.0;
+        if self.compared {
+            self.compare(compared, behaves, seconds);
+        }
         let sides = [
             (&mut self.stable, 1.0 - canary, self.scenario.stable),
             (&mut self.canary, canary, behaves),
@@ -279,6 +288,27 @@ impl<'s> Traffic<'s> {
         }
     }
 
+    /// Copies that are compared: what hangs is cut off by the copy's own timeout, and outcomes stand for agreement.
+    fn compare(&mut self, share: f64, behaves: Version, seconds: f64) {
+        let hanging = Version { timeout: behaves.timeout + behaves.hang, hang: 0.0, ..behaves };
+        let copy = Version { success: behaves.agreement, ..hanging };
+        let expected = self.scenario.requests_per_s * share * seconds;
+        for (side, behaves) in [(&mut self.copies, copy), (&mut self.pairs, self.scenario.stable)] {
+            side.draw(share, behaves, self.scenario, &mut self.random);
+            side.count(expected, true, &mut self.random);
+        }
+    }
+
+    fn shadowed(&self) -> Shadowed {
+        let outcomes = || self.copies.outcomes.iter();
+        Shadowed {
+            primary: self.pairs.counters.clone(),
+            shadow: self.copies.counters.clone(),
+            compared: outcomes().map(|(all, _)| *all).collect(),
+            mismatched: outcomes().map(|(all, agree)| all.saturating_sub(*agree as u64)).collect(),
+        }
+    }
+
     /// What one proxy shows of it.
     pub(super) fn snapshot(&self, stable: &str, canary: &str) -> Snapshot {
         let of = |side: &Side| BTreeMap::from([("default".to_owned(), side.counters.clone())]);
@@ -286,6 +316,11 @@ impl<'s> Traffic<'s> {
             taken_ms: self.now_ms,
             variants: BTreeMap::from([(stable.to_owned(), of(&self.stable)), (canary.to_owned(), of(&self.canary))]),
             copies: self.copied.then(|| Counters { replicates: Vec::new(), ..self.copies.counters.clone() }),
+            shadow: if self.compared {
+                BTreeMap::from([("default".to_owned(), self.shadowed())])
+            } else {
+                BTreeMap::new()
+            },
             ..Snapshot::default()
         }
     }
@@ -315,7 +350,7 @@ mod tests {
         };
         let mut traffic = Traffic::new(&scenario, 5, true, 0);
         for second in 1..=200 {
-            traffic.advance(second * 1_000, 0.5, 0.0, true);
+            traffic.advance(second * 1_000, 0.5, 0.0, 0.0, true);
         }
         let snapshot = traffic.snapshot("old", "new");
         let share = |part: u64, whole: u64| part as f64 / whole as f64;
@@ -339,7 +374,7 @@ mod tests {
             let scenario = Scenario { correlation, users: 640, requests_per_s: 640.0, ..Scenario::default() };
             let scenario = Scenario { stable: Version { error: 0.2, ..Version::default() }, ..scenario };
             let mut traffic = Traffic::new(&scenario, 9, false, 0);
-            traffic.advance(1_000_000, 0.0, 0.0, true);
+            traffic.advance(1_000_000, 0.0, 0.0, 0.0, true);
             let replicates = &traffic.stable().replicates;
             let rates: Vec<f64> = replicates.iter().map(|r| r.failures as f64 / r.finished as f64).collect();
             let mean = rates.iter().sum::<f64>() / rates.len() as f64;

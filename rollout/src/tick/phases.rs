@@ -140,7 +140,11 @@ impl Turn<'_> {
         }
         let waited = self.now.saturating_sub(self.state.step_since_ms);
         match &step.kind {
-            StepKind::Weight | StepKind::Shadow | StepKind::Analysis | StepKind::Monitoring => self.judged_step(),
+            StepKind::Weight
+            | StepKind::Shadow
+            | StepKind::Compare { .. }
+            | StepKind::Analysis
+            | StepKind::Monitoring => self.judged_step(),
             StepKind::Test(test) => self.tested(test),
             StepKind::Pause => {
                 if self.state.hold.is_none() && step.duration_ms.is_some_and(|ms| waited >= ms) {

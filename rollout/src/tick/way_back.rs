@@ -55,7 +55,7 @@ impl Turn<'_> {
         }
         let present = if self.state.weights.only_canary { u32::MAX } else { self.state.weights.canary };
         let below = self.plan.steps.iter().map(|s| &s.weights).filter(|w| w.canary < present && w.canary > 0);
-        below.max_by_key(|w| w.canary).map_or_else(Weights::none, |w| Weights { mirror: 0, ..w.clone() })
+        below.max_by_key(|w| w.canary).map_or_else(Weights::none, |w| Weights { mirror: 0, shadow: 0, ..w.clone() })
     }
 
     fn go_down(&mut self, weights: Weights, why: String) {

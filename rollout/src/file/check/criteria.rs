@@ -17,6 +17,8 @@ pub(super) enum Place {
     Split,
     /// The new version has all users.
     Full,
+    /// The new version has copies alone, whose answers the filter compares.
+    Compared,
     /// The new version has copies alone: what it answers is seen where the copies go, not by the filter.
     Shadow,
 }
@@ -36,18 +38,23 @@ impl Context<'_> {
         let mut shared = Checks::default();
         let mut out = match &self.spec.analysis.criteria {
             Some(list) => self.list(list, "spec.analysis.criteria", &mut shared),
+            None if place == Place::Compared => compared(),
             None => defaults(),
         };
         let all_read = shared.0.is_empty() && checks.0.len() == wrong;
         checks.0.append(&mut shared.0);
         out.retain(|c| seen_at(c, place) && !own.iter().any(|o| o.name == c.name));
+        if place == Place::Compared && !own.iter().chain(&out).any(|c| c.metric == Metric::Agreement) {
+            out.extend(compared().into_iter().filter(|c| c.metric == Metric::Agreement));
+        }
         for criterion in own {
             if !seen_at(&criterion, place) {
-                checks.push(
-                    at,
-                    format!("`{}` cannot be seen on copies", criterion.name),
-                    "judge it in a step with users, or take it from a provider",
-                );
+                let (reason, fix) = if criterion.metric == Metric::Agreement {
+                    ("can be seen where copies are compared alone", "judge it in a shadow step with `mode: compare`")
+                } else {
+                    ("cannot be seen on copies", "judge it in a step with users, or take it from a provider")
+                };
+                checks.push(at, format!("`{}` {reason}", criterion.name), fix);
             }
             out.push(criterion);
         }
@@ -197,6 +204,13 @@ impl Context<'_> {
 
 /// Whether a criterion can be measured at a place.
 fn seen_at(criterion: &Criterion, place: Place) -> bool {
+    if criterion.metric == Metric::Agreement || place == Place::Compared {
+        let of_pairs = matches!(
+            criterion.metric,
+            Metric::Agreement | Metric::ErrorRate | Metric::LatencyP50 | Metric::LatencyP95 | Metric::LatencyP99
+        );
+        return criterion.source != Source::Proxies || (place == Place::Compared && of_pairs);
+    }
     let on_copies = matches!(
         criterion.metric,
         Metric::ErrorRate | Metric::TimeoutRate | Metric::LatencyP50 | Metric::LatencyP95 | Metric::LatencyP99
@@ -238,11 +252,19 @@ fn bound(written: &Written, path: &str, checks: &mut Checks) -> Option<Bound> {
     if *name != "versusBaseline" && written.floor.is_some() {
         checks.push(&floor_at, "belongs to `versusBaseline`", "leave it out");
     }
-    if *name == "versusBaseline" && matches!(written.metric, Metric::Success | Metric::Goal) {
+    if *name == "versusBaseline" && matches!(written.metric, Metric::Success | Metric::Goal | Metric::Agreement) {
         checks.push(
             &at,
             "says nothing of a share of which less is worse",
             "write `maxDrop`, for example `2 points`, or `min`",
+        );
+        return None;
+    }
+    if written.metric == Metric::Agreement && matches!(*name, "maxDrop" | "maxRise") {
+        checks.push(
+            &at,
+            "has nothing to be compared with: agreement is of both versions",
+            "write `min`, for example `85%`",
         );
         return None;
     }
@@ -334,8 +356,39 @@ fn default_factor(metric: Metric) -> Option<f64> {
         Metric::LatencyP50 | Metric::HeadersP50 => Some(1.2),
         Metric::LatencyP95 | Metric::LatencyP99 | Metric::HeadersP95 | Metric::HeadersP99 => Some(1.5),
         Metric::Cpu | Metric::Memory => Some(1.5),
-        Metric::LatencyMean | Metric::Goal | Metric::Success | Metric::Value | Metric::Custom => None,
+        Metric::LatencyMean | Metric::Goal | Metric::Agreement | Metric::Success | Metric::Value | Metric::Custom => {
+            None
+        }
     }
+}
+
+/// Share of comparisons that must agree when the file says nothing else.
+const AGREEMENT: f64 = 0.85;
+
+/// A criterion that the file does not write.
+fn plain(metric: Metric, bound: Bound) -> Criterion {
+    Criterion {
+        name: metric_name(metric).to_owned(),
+        metric,
+        goal: None,
+        source: Source::Proxies,
+        bound,
+        importance: Importance::Critical,
+        failure_limit: FailureLimit::default(),
+        alpha: 0.0,
+        own_alpha: None,
+        procedure: Procedure::default(),
+        at_end: false,
+    }
+}
+
+/// The criteria of a step that compares, when the file names none.
+fn compared() -> Vec<Criterion> {
+    vec![
+        plain(Metric::Agreement, Bound::Min { value: AGREEMENT }),
+        plain(Metric::ErrorRate, Bound::Ratio { factor: 2.0, floor: RATE_FLOOR }),
+        plain(Metric::LatencyP95, Bound::Ratio { factor: 1.5, floor: TIME_FLOOR }),
+    ]
 }
 
 /// The criteria of a rollout whose file names none.
@@ -343,19 +396,7 @@ fn defaults() -> Vec<Criterion> {
     [Metric::ErrorRate, Metric::TimeoutRate, Metric::UnfinishedRate, Metric::LatencyP50, Metric::LatencyP95]
         .into_iter()
         .filter_map(|metric| {
-            Some(Criterion {
-                name: metric_name(metric).to_owned(),
-                metric,
-                goal: None,
-                source: Source::Proxies,
-                bound: Bound::Ratio { factor: default_factor(metric)?, floor: default_floor(metric) },
-                importance: Importance::Critical,
-                failure_limit: FailureLimit::default(),
-                alpha: 0.0,
-                own_alpha: None,
-                procedure: Procedure::default(),
-                at_end: false,
-            })
+            Some(plain(metric, Bound::Ratio { factor: default_factor(metric)?, floor: default_floor(metric) }))
         })
         .collect()
 }
@@ -375,6 +416,7 @@ pub(crate) fn metric_name(metric: Metric) -> &'static str {
         Metric::HeadersP95 => "headersP95",
         Metric::HeadersP99 => "headersP99",
         Metric::Goal => "goal",
+        Metric::Agreement => "agreement",
         Metric::Success => "success",
         Metric::Value => "value",
         Metric::Cpu => "cpu",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::criteria::{Context, Place};
 use super::{Checks, HOUR, MINUTE};
-use crate::file::{Action, BlueGreen, Canary, Gate, ShadowFirst, Step as Written, WHOLE};
+use crate::file::{Action, BlueGreen, Canary, Gate, ShadowFirst, ShadowMode, Step as Written, WHOLE};
 use crate::plan::{Criterion, GatePlan, Step, StepKind, StrategyKind, Weights};
 use crate::text::percent;
 
@@ -74,8 +74,10 @@ fn of_shadow(shadow: &ShadowFirst, context: &Context<'_>, checks: &mut Checks) -
     let path = "spec.strategy.shadow";
     let share = checks.percent(&format!("{path}.share"), shadow.share.as_ref(), 1_000);
     let duration = duration(&format!("{path}.duration"), shadow.duration.as_ref(), context, checks);
-    let criteria = context.criteria(&shadow.criteria, &format!("{path}.criteria"), Place::Shadow, checks);
-    let first = shadow_step("shadow".to_owned(), share, duration, criteria, &format!("{path}.share"), checks);
+    let place = place_of(shadow.mode);
+    let criteria = context.criteria(&shadow.criteria, &format!("{path}.criteria"), place, checks);
+    let kind = shadow_kind(shadow.mode, shadow.min_comparisons, path, checks);
+    let first = shadow_step("shadow".to_owned(), kind, share, duration, criteria, &format!("{path}.share"), checks);
     let canary = Canary { steps: shadow.steps.clone(), max_weight: shadow.max_weight.clone() };
     of_canary(&canary, path, context, checks, vec![first])
 }
@@ -254,11 +256,20 @@ fn one(
     if let Some(shadow) = &written.shadow {
         let share = checks.percent(&format!("{at}.shadow.share"), shadow.share.as_ref(), 1_000);
         let duration = duration(&format!("{at}.shadow.duration"), shadow.duration.as_ref(), context, checks);
-        let criteria = context.criteria(&written.criteria, &criteria_at, Place::Shadow, checks);
-        if !weights.is_none() && weights.mirror == 0 {
+        let criteria = context.criteria(&written.criteria, &criteria_at, place_of(shadow.mode), checks);
+        if !weights.is_none() && weights.mirror == 0 && weights.shadow == 0 {
             checks.push(at, "is a shadow step after users were on the new version", "put shadow steps first");
         }
-        return Some(shadow_step(name("shadow"), share, duration, criteria, &format!("{at}.shadow.share"), checks));
+        let kind = shadow_kind(shadow.mode, shadow.min_comparisons, &format!("{at}.shadow"), checks);
+        return Some(shadow_step(
+            name("shadow"),
+            kind,
+            share,
+            duration,
+            criteria,
+            &format!("{at}.shadow.share"),
+            checks,
+        ));
     }
     if let Some(pause) = &written.pause {
         return Some(Step {
@@ -276,7 +287,9 @@ fn one(
     if weights.is_none() {
         checks.push(at, "judges before the new version gets anything", "put a `weight` or `shadow` step before it");
     }
-    let place = if weights.mirror > 0 {
+    let place = if weights.shadow > 0 {
+        Place::Compared
+    } else if weights.mirror > 0 {
         Place::Shadow
     } else if weights.is_full() {
         Place::Full
@@ -300,7 +313,7 @@ fn order(at: &str, step: &Step, before: &[Step], checks: &mut Checks) {
     let last = before.iter().rev().find(|s| matches!(s.kind, StepKind::Weight));
     let Some(last) = last else {
         if step.weights.is_full() {
-            let shadow = before.iter().any(|s| matches!(s.kind, StepKind::Shadow));
+            let shadow = before.iter().any(|s| matches!(s.kind, StepKind::Shadow | StepKind::Compare { .. }));
             let reason =
                 if shadow { "goes from shadow straight to 100 %" } else { "goes from nothing straight to 100 %" };
             checks.refuse(at, reason, "put steps between, for example 1, 5, 25 and 50 %");
@@ -330,8 +343,36 @@ fn weight_step(name: Option<String>, weights: Weights, duration: u64, criteria: 
     Step { name, kind: StepKind::Weight, weights, duration_ms: Some(duration), criteria }
 }
 
+fn place_of(mode: ShadowMode) -> Place {
+    match mode {
+        ShadowMode::Mirror => Place::Shadow,
+        ShadowMode::Compare => Place::Compared,
+    }
+}
+
+/// Comparisons that a step needs when the file says nothing else.
+const COMPARISONS: u64 = 1_000;
+
+fn shadow_kind(mode: ShadowMode, min: Option<u64>, at: &str, checks: &mut Checks) -> StepKind {
+    let at = format!("{at}.minComparisons");
+    match (mode, min) {
+        (ShadowMode::Mirror, None) => StepKind::Shadow,
+        (ShadowMode::Mirror, Some(_)) => {
+            checks.push(at, "is not used: nothing is compared", "write `mode: compare`, or leave it out");
+            StepKind::Shadow
+        }
+        (ShadowMode::Compare, min) => {
+            if min == Some(0) {
+                checks.push(at, "is 0: a step without a comparison would pass", "choose at least 1");
+            }
+            StepKind::Compare { min: min.unwrap_or(COMPARISONS) }
+        }
+    }
+}
+
 fn shadow_step(
     name: String,
+    kind: StepKind,
     share: u32,
     duration: u64,
     criteria: Vec<Criterion>,
@@ -341,8 +382,11 @@ fn shadow_step(
     if share == 0 {
         checks.push(share_at, "is 0 %: nothing would be copied", "name the share of users, for example `10%`");
     }
-    let weights = Weights { mirror: share, ..Weights::none() };
-    Step { name, kind: StepKind::Shadow, weights, duration_ms: Some(duration), criteria }
+    let weights = match kind {
+        StepKind::Compare { .. } => Weights { shadow: share, ..Weights::none() },
+        _ => Weights { mirror: share, ..Weights::none() },
+    };
+    Step { name, kind, weights, duration_ms: Some(duration), criteria }
 }
 
 fn gate_step(gate: &Gate, at: &str, weights: Weights, checks: &mut Checks) -> Step {
