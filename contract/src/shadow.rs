@@ -18,7 +18,8 @@ use crate::{Comparison, MirrorBy};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Shadow {
-    /// The Envoy cluster that gets the copies. Example: `"shop-v2"`.
+    /// The Envoy cluster that gets the copies. For gRPC it must say HTTP/2 itself (`explicit_http_config`): under `use_downstream_protocol_config` a
+    /// copy, which has no downstream, goes by HTTP/1.1. Example: `"shop-v2"`.
     pub cluster: String,
     /// Share of requests, in 1/10,000: 0 to 10,000. Example: `500` is 5 %.
     #[serde(deserialize_with = "whole")]

@@ -112,8 +112,9 @@ fn read(rules: &Rules, size: usize, trailers: usize) -> Result<Side, Failure> {
     let status = status(&map);
     // Envoy's own answers, which stand for none, lack what it adds to an upstream's.
     match status {
-        503 | 504 if map.first("x-envoy-upstream-service-time").is_some() => {}
-        503 => return Err(Failure::Unreachable),
+        502..=504 if map.first("x-envoy-upstream-service-time").is_some() => {}
+        // 502: what came was no HTTP.
+        502 | 503 => return Err(Failure::Unreachable),
         504 => return Err(Failure::Timeout),
         _ => {}
     }

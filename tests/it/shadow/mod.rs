@@ -1,7 +1,10 @@
 //! Shadows: copies that the filter sends, and whose answers it compares. Every sampled request is accounted for, exactly.
 
 mod accounting;
+mod answers;
 mod copies;
 mod records;
+mod rules;
+mod script;
 mod ways;
 mod world;
