@@ -1,13 +1,12 @@
 //! Copies of requests that the filter sends itself, and whose answers it compares with what the user got.
 //!
-//! Life of a copied request: `begin` (sampled, refused or taken in: [`desk`]) -> its body is gathered as it streams past -> [`calls`] sends it
-//! when it has ended -> the user's answer is read as it streams past, the shadow's when it is whole, in either order
-//! ([`pair`]) -> compared (`headgate-compare`), counted ([`board`]), recorded
-//! ([`records`], which wait in a [`queue`]).
+//! Life of a copied request: `watch` (sampled; refused, or taken in at the `desk`) -> its body is gathered as it streams past -> `calls`
+//! sends it when it has ended -> the user's answer is read as it streams past, the shadow's when it is whole, in either order
+//! (`pair`) -> compared (`headgate-compare`), counted (`board`), recorded (`records`, which wait in a `queue`).
 //!
 //! A copy is sent by the plugin's root context, not by the request's: so its answer comes also when the user's stream is long gone.
 //! Nothing here holds a request or an answer up: every callback lets it go on, and only reads what passes. What copies may cost is
-//! bounded ([`budget`]), and what is beyond is not copied.
+//! bounded (`budget`), and what is beyond is not copied.
 //!
 //! A module of the filter that has this feature alone: its callbacks cost every request an entry into the VM for every
 //! piece of a body.

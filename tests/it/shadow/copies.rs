@@ -1,6 +1,6 @@
 //! What a copy carries, and of whom.
 
-use headgate_tests::{Result, body, wait_until};
+use headgate_tests::{Bootstrap, Result, body, wait_until};
 use hyper::Method;
 use serde_json::json;
 
@@ -112,5 +112,37 @@ async fn the_filter_without_shadows_refuses_to_be_required_to() -> Result<()> {
     let mut client = envoy.http1().await?;
     assert_eq!(client.get("/", &[("x-user-id", "alice")]).await?.status, 200);
     assert_eq!((world.shadow.count(), envoy.metrics().await?.names("headgate_shadow").len()), (0, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_grpc_goes_over_http2_where_its_cluster_always_does() -> Result<()> {
+    // A gRPC message of five bytes, and no content-length.
+    let message = || headgate_tests::body(&b"\0\0\0\0\x05hello"[..]);
+    let headers = [("x-user-id", "alice"), ("te", "trailers"), ("content-type", "application/grpc")];
+    let protocols = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    // Over HTTP/1.1 Envoy passes no trailers on, and with them goes the status.
+    for (explicit, protocol, verdict) in [(false, "http1", "mismatched"), (true, "http2", "matched")] {
+        let world = World::start().await?;
+        let bootstrap = Bootstrap::filter_state()?.edit(|document| {
+            for cluster in document["static_resources"]["clusters"].as_array_mut().unwrap() {
+                if cluster["name"] == "model-v2" && explicit {
+                    cluster["typed_extension_protocol_options"][protocols] = json!({
+                        "@type": format!("type.googleapis.com/{protocols}"),
+                        "explicit_http_config": {"http2_protocol_options": {}}
+                    });
+                }
+            }
+        });
+        let envoy = world.behind(bootstrap, json!({"methods": ["POST"]}))?.start().await?;
+        let mut client = envoy.http2().await?;
+        let answer = client.request(Method::POST, "/model.Model/Score", &headers, message()).await?;
+        assert_eq!(answer.trailers["grpc-status"], "0");
+        let (account, metrics) = quiet(&envoy, 1).await?;
+        assert_eq!((account.compared, metrics.sum("headgate_shadow_compared", &[("verdict", verdict)])), (1, 1));
+        let name = format!("cluster.model-v2.upstream_cx_{protocol}_total");
+        assert_eq!(envoy.admin().get(&format!("/stats?filter={name}")).await?.trim(), format!("{name}: 1"));
+        assert_eq!(world.shadow.last()?.header("te"), Some("trailers"));
+    }
     Ok(())
 }
