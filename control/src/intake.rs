@@ -1,26 +1,21 @@
 //! Outcomes as they come in: what a user's own systems say became of a request, by file or over HTTP.
 //!
 //! `{"key": "user-7", "success": true, "time": "2026-11-21T07:00:00Z"}`, or `variant` instead of `key`, `value` instead of or beside `success`; a list,
-//! or one on a line. A key is given to the version that the split gives it with the weights in force. Users on include and exclude lists
-//! are left out: they are no random sample. What is not understood is said and left out; the rest is kept.
+//! or one on a line. `time` is that of the request that it is about. A key is given to the version that the split gave it then
+//! ([`crate::exposure`]). Users on include and exclude lists are left out: they are no random sample. What is not understood is said and left out; the rest is kept.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use headgate_contract::Route;
-use headgate_contract::limits::REPLICATES;
 use headgate_rollout::plan::Plan;
-use headgate_routing::split::{Bucketer, Split, purpose};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clock;
-use crate::merge;
-use crate::publisher;
+use crate::exposure::Assigner;
 use crate::store::{Outcome, Store};
 use crate::target::Target;
-use crate::write::in_force;
 
 /// How often a file is looked at for new lines.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -50,7 +45,7 @@ pub(crate) fn take(
     text: &str,
     now: i64,
 ) -> Result<(usize, Vec<String>), String> {
-    let split = Assigner::now(target, &plan.route)?;
+    let split = Assigner::now(target, plan, store)?;
     let (outcomes, problems) = read(text, &split, plan, now);
     let kept = store.keep_outcomes(&plan.route, &outcomes).map_err(|f| f.message)?;
     Ok((kept, problems))
@@ -135,11 +130,12 @@ fn outcome(written: Written, split: &Assigner, plan: &Plan, now: i64) -> Result<
     };
     let bucket = key.as_ref().map(|key| split.bucket(key));
     let variant = match (variant, &key) {
-        (Some(variant), _) if variant == plan.stable || variant == plan.canary => variant,
+        (Some(variant), _) if plan.variants().contains(&variant.as_str()) => variant,
         (Some(variant), _) => {
-            return Err(format!("`{variant}` is neither `{}` nor `{}`", plan.stable, plan.canary));
+            let known: Vec<String> = plan.variants().iter().map(|name| format!("`{name}`")).collect();
+            return Err(format!("`{variant}` is none of {}", known.join(", ")));
         }
-        (None, Some(key)) => match split.variant(key) {
+        (None, Some(key)) => match split.variant(key, at)? {
             Some(variant) => variant.to_owned(),
             None => return Ok(None),
         },
@@ -159,47 +155,4 @@ fn when(time: &Value) -> Option<i64> {
     let at = humantime::parse_rfc3339_weak(time.as_str()?).ok()?;
     let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_millis()).ok()
-}
-
-/// Gives keys to versions as the filter does, with the weights in force.
-struct Assigner {
-    names: Vec<String>,
-    split: Split,
-    buckets: Bucketer,
-    listed: Vec<String>,
-}
-
-impl Assigner {
-    fn now(target: &Target, route: &str) -> Result<Self, String> {
-        let file = target.file().map_err(|f| f.message)?;
-        let published = publisher::read(&file.path).map_err(|f| f.message)?;
-        let config = in_force(target, published.as_ref()).map_err(|f| f.message)?;
-        let found = merge::routes(&config).iter().find(|r| merge::name(r) == route);
-        let found = found.ok_or_else(|| format!("the published configuration has no route `{route}`"))?;
-        let route: Route = serde_json::from_value(found.clone())
-            .map_err(|e| format!("the published route `{route}` cannot be read: {e}"))?;
-        Ok(Self::of(&route))
-    }
-
-    fn of(route: &Route) -> Self {
-        let salt = route.salt.clone().unwrap_or_else(|| route.name.clone());
-        let split = Split::new(&salt, route.variants.iter().map(|v| (v.name.as_str(), v.weight)));
-        Self {
-            names: route.variants.iter().map(|v| v.name.clone()).collect(),
-            split,
-            buckets: Bucketer::new(&salt, purpose::REPLICATE),
-            listed: route.include.iter().chain(&route.exclude).flat_map(|l| l.keys.clone()).collect(),
-        }
-    }
-
-    fn variant(&self, key: &str) -> Option<&str> {
-        if self.listed.iter().any(|l| l == key) {
-            return None;
-        }
-        self.names.get(self.split.choose(key.as_bytes())?).map(String::as_str)
-    }
-
-    fn bucket(&self, key: &str) -> u8 {
-        u8::try_from(self.buckets.bucket(key.as_bytes(), u64::from(REPLICATES))).unwrap_or(0)
-    }
 }

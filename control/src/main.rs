@@ -5,11 +5,13 @@
 //! published file (`publisher`), records of comparisons (`shadow`), and proxies (`proxy`, `stats`, `verify`).
 
 mod answer;
+mod chart;
 mod cli;
 mod clock;
 mod document;
 mod exit;
 mod exposition;
+mod exposure;
 mod finding;
 mod init;
 mod intake;

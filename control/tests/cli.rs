@@ -340,7 +340,7 @@ fn init_writes_a_starter_that_validate_takes_and_never_writes_over_a_file() {
 
 #[test]
 fn strategies_that_are_not_built_are_refused_and_help_says_which_fits() {
-    for strategy in ["ab", "bandit"] {
+    for strategy in ["ab"] {
         let ran = headgate(&["init", "--strategy", strategy, "-"]);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""));
         assert!(

@@ -45,7 +45,7 @@ pub(crate) enum Kind {
     Srm(Ratio),
     /// Is one rate worse than another allows? May be looked at as often as you like.
     #[command(
-        after_help = "Examples:\n  headgate stats sequential 12/4000 31/4000 --ratio 2 --floor 0.5%\n  headgate stats sequential 900/1000 850/1000 --worse lower --floor 2%\n  headgate stats sequential --input buckets.csv           # columns variant, bucket, events, units, and segment if you like"
+        after_help = "Examples:\n  headgate stats sequential 12/4000 31/4000 --ratio 2 --floor 0.5%\n  headgate stats sequential 900/1000 850/1000 --worse lower --floor 2%\n  headgate stats sequential --input buckets.csv           # columns variant, bucket, events, units, and segment if you like\n  headgate stats sequential --input looks.csv --html over-time.html   # column look too: what each look added"
     )]
     Sequential(Repeated),
     /// Compare two rates within segments, and say where adding them up would mislead.
@@ -53,6 +53,104 @@ pub(crate) enum Kind {
         after_help = "Example:\n  headgate stats segments --input segments.csv           # columns segment, variant, events, units"
     )]
     Segments(Values),
+    /// What each arm of a bandit earns, from counts by weight epoch: where weights followed the rewards, plain averages are biased and
+    /// ordinary p-values mean nothing.
+    #[command(
+        after_help = "Examples:\n  headgate stats adaptive --input epochs.csv              # columns epoch, variant, weight, bucket, units, total\n  headgate stats adaptive --input epochs.csv --looks 100 --html arms.html"
+    )]
+    Adaptive(AdaptiveArgs),
+    /// Which policy of a bandit gives up least? Simulated, over many seeds.
+    #[command(
+        after_help = "Examples:\n  headgate stats bandit-sim --rates 5%,6%,8%\n  headgate stats bandit-sim --rates 5%,10% --shift-at 30 --shifted 10%,5% --half-life 5\n  headgate stats bandit-sim --rates 5%,6% --units 5000 --users 20000 --correlation 0.1 --html sim.html"
+    )]
+    BanditSim(BanditSim),
+}
+
+/// Counts by weight epoch.
+#[derive(Debug, Args)]
+pub(crate) struct AdaptiveArgs {
+    /// CSV with a header line, or a JSON list of objects; `-` is standard input. Epochs in their order.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The version compared with. Default: the first that the file names.
+    #[arg(long)]
+    pub(crate) baseline: Option<String>,
+    /// Chance that an interval misses.
+    #[arg(long, default_value = "5%", value_parser = share)]
+    pub(crate) alpha: f64,
+    /// Intervals that hold at all looks together, one after each epoch; narrowest at this many epochs.
+    #[arg(long, value_name = "EPOCHS")]
+    pub(crate) looks: Option<f64>,
+    /// Write a page with charts: each estimate with its interval over the epochs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// A policy to be simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SimulatedPolicy {
+    /// Everybody gets an equal share for ever.
+    Uniform,
+    /// A fixed part explores, everybody else gets the best so far.
+    EpsilonGreedy,
+    /// A variant's share is its chance to be the best.
+    Thompson,
+}
+
+/// A bandit that is simulated.
+#[derive(Debug, Args)]
+pub(crate) struct BanditSim {
+    /// The true rate of reward of each arm.
+    #[arg(long, value_delimiter = ',', required = true, value_parser = share)]
+    pub(crate) rates: Vec<f64>,
+    /// From this batch on, counted from 0, rates are those of --shifted.
+    #[arg(long, value_name = "BATCH")]
+    pub(crate) shift_at: Option<u32>,
+    /// The rates then.
+    #[arg(long, value_delimiter = ',', value_parser = share, value_name = "RATES")]
+    pub(crate) shifted: Vec<f64>,
+    /// Policies to be compared.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "uniform,epsilon-greedy,thompson")]
+    pub(crate) policy: Vec<SimulatedPolicy>,
+    /// The part that explores, for `epsilon-greedy`.
+    #[arg(long, default_value = "10%", value_parser = share)]
+    pub(crate) epsilon: f64,
+    /// Units (requests, outcomes) in a batch, all arms together.
+    #[arg(long, default_value_t = 1000.0)]
+    pub(crate) units: f64,
+    /// Batches: weights change between two.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) batches: u32,
+    /// Users that they come from.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) users: u64,
+    /// How alike one user's units are, 0 (not at all) to 1 (always the same).
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) correlation: f64,
+    /// What every arm keeps.
+    #[arg(long, default_value = "2%", value_parser = share)]
+    pub(crate) floor: f64,
+    /// A weight that would change by less stays.
+    #[arg(long, default_value = "1%", value_parser = share)]
+    pub(crate) least_change: f64,
+    /// Units that each arm needs before any is preferred.
+    #[arg(long, default_value_t = 100.0)]
+    pub(crate) warm_up: f64,
+    /// Batches after which a reward weighs half as much. Default: never.
+    #[arg(long, value_name = "BATCHES")]
+    pub(crate) half_life: Option<f64>,
+    /// Batches that rewards come late.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) delay: u32,
+    /// How many seeds are played, each by every policy.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write a page with charts: the best arm's share over time, and regret.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// A rate and a difference, or a mean's.
@@ -117,6 +215,9 @@ pub(crate) struct Two {
     /// The test is not over: more data will come, and it will be looked at again. Refused, for this test allows one look.
     #[arg(long)]
     pub(crate) interim: bool,
+    /// Write a page with charts: what is known of both rates.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// A file of values.
@@ -134,6 +235,9 @@ pub(crate) struct Values {
     /// The test is not over: more data will come, and it will be looked at again. Refused, for this test allows one look.
     #[arg(long)]
     pub(crate) interim: bool,
+    /// Write a page with charts: what is known of both means.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Counts and weights.
@@ -189,6 +293,9 @@ pub(crate) struct Repeated {
     /// Chance of an alarm where there is nothing, over all looks.
     #[arg(long, default_value = "5%", value_parser = share)]
     pub(crate) alpha: f64,
+    /// Write a page with charts: the difference with its interval over the looks, against what is allowed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// `5%` or `0.05`, between 0 and 1.

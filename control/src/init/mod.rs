@@ -24,12 +24,13 @@ pub(crate) fn starter(strategy: Strategy, names: Names<'_>) -> Result<String, St
         Strategy::Canary => include_str!("canary.yaml"),
         Strategy::BlueGreen => include_str!("blue-green.yaml"),
         Strategy::Shadow => include_str!("shadow.yaml"),
-        Strategy::Ab | Strategy::Bandit => {
-            let what = if strategy == Strategy::Ab { "an A/B test" } else { "a bandit" };
-            return Err(format!(
-                "{what} is not there yet: this version runs canary, blue-green and shadow rollouts. \
+        Strategy::Bandit => include_str!("bandit.yaml"),
+        Strategy::Ab => {
+            return Err(
+                "an A/B test is not there yet: this version runs canary, blue-green and shadow rollouts, and bandits. \
                  Take `--strategy canary` and give the business metric a criterion of its own (`spec.metrics`)"
-            ));
+                    .to_owned(),
+            );
         }
     };
     // Quoted as YAML (JSON strings are), unless plain text means itself.

@@ -55,6 +55,7 @@ pub(crate) fn story(known: &Known<'_>) -> Story {
         to_ms: last.into_iter().flatten().max().unwrap_or(from_ms).max(from_ms),
         weights: weights(known),
         steps: steps(known),
+        section: super::arms::section(known.looks),
         criteria: criteria(known.looks),
         events: known.events.iter().map(event).collect(),
         file: String::new(),

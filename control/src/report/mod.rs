@@ -5,14 +5,17 @@
 //! carries its charts' code (uPlot, in `vendor/`) and data, asks for nothing from anywhere, and its content security policy
 //! forbids that it could. Nothing here knows the store or judges anything.
 
+mod arms;
 mod build;
 pub(crate) mod page;
 mod recorded;
 
 use serde::Serialize;
 
+use crate::chart::Chart;
+
 pub(crate) use build::{Happened, Known, story};
-pub(crate) use page::page;
+pub(crate) use page::{POLICY, STYLE, UPLOT, UPLOT_LICENCE, UPLOT_STYLE, escaped, page};
 pub(crate) use recorded::recorded;
 
 /// What is told of one rollout. Times are Unix milliseconds.
@@ -36,6 +39,9 @@ pub(crate) struct Story {
     pub(crate) weights: Vec<(u64, u32)>,
     /// The steps that were entered.
     pub(crate) steps: Vec<Step>,
+    /// What its strategy has to show besides; drawn by `chart.js`.
+    #[serde(skip)]
+    pub(crate) section: Option<Section>,
     /// What was measured, one for each criterion.
     pub(crate) criteria: Vec<Criterion>,
     /// What happened, in its order.
@@ -44,6 +50,16 @@ pub(crate) struct Story {
     pub(crate) file: String,
     /// Whether it was simulated, and how.
     pub(crate) simulated: Option<String>,
+}
+
+/// What a strategy has to show: a sentence, a table and charts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Section {
+    pub(crate) title: String,
+    pub(crate) sentence: String,
+    pub(crate) headings: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+    pub(crate) charts: Vec<Chart>,
 }
 
 /// Good, bad, or neither.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{Story, Unit};
+use crate::chart;
 
 pub(crate) const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
@@ -30,6 +31,7 @@ pub(crate) fn page(story: &Story) -> String {
     head(&mut out, story);
     timeline(&mut out, story);
     steps(&mut out, story);
+    charts(&mut out, story);
     criteria(&mut out, story);
     events(&mut out, story);
     if !story.file.is_empty() {
@@ -43,7 +45,10 @@ pub(crate) fn page(story: &Story) -> String {
     let _ = writeln!(out, "<script type=\"application/json\" id=\"story\">{}</script>", data(story));
     let _ = writeln!(
         out,
-        "<!--\nuPlot:\n{UPLOT_LICENCE}\n-->\n<script>{UPLOT}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>"
+        "<!--\nuPlot:\n{UPLOT_LICENCE}\n-->\n<script>{UPLOT}</script>\n<script>\n{SCRIPT}</script>\n{}</body>\n</html>",
+        story.section.as_ref().map_or_else(String::new, |section| {
+            format!("{}<script>\n{}</script>\n", chart::embedded(&section.charts), chart::SCRIPT)
+        })
     );
     out
 }
@@ -77,6 +82,22 @@ fn timeline(out: &mut String, story: &Story) {
         return;
     }
     out.push_str("<div class=\"chart\" id=\"weights\" role=\"img\" aria-label=\"The canary's weight over time; the table of steps says the same\"></div>\n</section>\n");
+}
+
+/// What a strategy has to show beside its criteria: what a bandit's arms earn.
+fn charts(out: &mut String, story: &Story) {
+    let Some(section) = &story.section else { return };
+    let _ = writeln!(out, "<section>\n<h2>{}</h2>\n<p>{}</p>", escaped(&section.title), escaped(&section.sentence));
+    out.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
+    section.headings.iter().for_each(|h| out.push_str(&format!("<th>{}</th>", escaped(h))));
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for row in &section.rows {
+        let cells: String = row.iter().map(|c| format!("<td>{}</td>", escaped(c))).collect();
+        let _ = writeln!(out, "<tr>{cells}</tr>");
+    }
+    out.push_str("</tbody>\n</table></div>\n");
+    chart::figures(out, &section.charts);
+    out.push_str("</section>\n");
 }
 
 fn steps(out: &mut String, story: &Story) {

@@ -62,7 +62,7 @@
         tzDate: utc,
         cursor: { sync, drag: { x: true, y: false }, y: false },
         scales: { x: { time: true, range: (u, min, max) => (min === from || min === null ? [from, to] : [min, max]) }, y: { range } },
-        axes: [{ ...axis, values: times }, { ...axis, size: 70, values: (u, values) => values.map((v) => (v === null ? "" : format(v))) }],
+        axes: [{ ...axis, values: times, space: 90 }, { ...axis, size: 70, values: (u, values) => values.map((v) => (v === null ? "" : format(v))) }],
         series: [{ value: (u, v) => (v === null ? "" : new Date(v * 1000).toISOString().slice(0, 19).replace("T", " ")) }, ...series],
         plugins: [moments],
         ...extra,

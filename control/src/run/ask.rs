@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use headgate_rollout::file::Bearer;
 use headgate_rollout::plan::Plan;
-use headgate_rollout::tick::{Ask, Measured, Measurement, Sums};
+use headgate_rollout::tick::{Ask, Measured, Measurement, RewardAnswer, RewardAsk, Sums};
 
 use crate::clock;
 use crate::pool::Pool;
 use crate::providers::prometheus::{self, Fill};
 use crate::providers::{queries, values, webhook};
-use crate::store::Store;
+use crate::store::{Store, Tally};
 use crate::web::{Manner, Token, Web};
 
 /// For how many intervals an answer may stand for what is measured now.
@@ -197,24 +197,36 @@ impl Source {
 }
 
 fn outcomes(plan: &Plan, store: &Store, ask: &Ask, since: i64) -> Result<Measured, String> {
-    let tallies = store.tally(&plan.route, since).map_err(|f| f.message)?;
-    let sums = |variant: &str| {
-        let mut buckets = vec![(0_u64, 0.0_f64); headgate_rollout::measure::BUCKETS];
-        for tally in tallies.iter().filter(|t| t.variant == variant) {
-            let Some(bucket) = buckets.get_mut(usize::from(tally.bucket)) else { continue };
-            let (count, sum) = match ask.metric {
-                headgate_rollout::file::Metric::Value => (tally.valued, tally.sum),
-                #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-                _ => (tally.judged, tally.successes as f64),
-            };
-            bucket.0 += u64::try_from(count).unwrap_or(0);
-            bucket.1 += sum;
-        }
-        Sums { buckets }
-    };
-    let (canary, stable) = (sums(&plan.canary), sums(&plan.stable));
+    let tallies = store.tally(&plan.route, since, i64::MAX).map_err(|f| f.message)?;
+    let values = ask.metric == headgate_rollout::file::Metric::Value;
+    let (canary, stable) = (sums(&tallies, &plan.canary, values), sums(&tallies, &plan.stable, values));
     if [&canary, &stable].iter().all(|sums| sums.buckets.iter().all(|b| b.0 == 0)) {
         return Ok(Measured::NoValues);
     }
     Ok(Measured::Sums { canary, stable })
+}
+
+/// What was earned in epochs of a bandit, as far as it was told by now.
+pub(crate) fn rewards(plan: &Plan, store: &Store, asks: &[RewardAsk]) -> Vec<RewardAnswer> {
+    let ms = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+    let one = |ask: &RewardAsk| {
+        // An epoch that could not be read is asked for again.
+        let tallies = store.tally(&plan.route, ms(ask.since_ms), ask.until_ms.map_or(i64::MAX, ms)).ok()?;
+        let arms = plan.variants().into_iter().map(|name| (name.to_owned(), sums(&tallies, name, ask.values)));
+        Some(RewardAnswer { epoch: ask.epoch, arms: arms.collect() })
+    };
+    asks.iter().filter_map(one).collect()
+}
+
+/// A variant's outcomes by bucket: how many, and the sum of their values or successes.
+fn sums(tallies: &[Tally], variant: &str, values: bool) -> Sums {
+    let mut buckets = vec![(0_u64, 0.0_f64); headgate_rollout::measure::BUCKETS];
+    for tally in tallies.iter().filter(|t| t.variant == variant) {
+        let Some(bucket) = buckets.get_mut(usize::from(tally.bucket)) else { continue };
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+        let (count, sum) = if values { (tally.valued, tally.sum) } else { (tally.judged, tally.successes as f64) };
+        bucket.0 += u64::try_from(count).unwrap_or(0);
+        bucket.1 += sum;
+    }
+    Sums { buckets }
 }

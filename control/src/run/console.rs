@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use anstyle::AnsiColor;
 use headgate_rollout::State;
-use headgate_rollout::state::{Answer, Look, TestLook, VerdictKind};
+use headgate_rollout::state::{Answer, BanditLook, Interval, Look, TestLook, VerdictKind};
 use headgate_rollout::tick::{Event, EventKind};
 use serde_json::{Value, json};
 
-use crate::answer::coloured;
+use crate::answer::{coloured, table};
 use crate::clock;
 
 /// The output, shared by the rollouts of a process.
@@ -172,12 +172,45 @@ fn tested(test: &TestLook) -> Vec<String> {
     lines
 }
 
+/// What a bandit's arms earn: a table, and what was given up.
+pub(crate) fn arms(look: &BanditLook) -> Vec<String> {
+    let shown = |value: f64| format!("{value:.4}");
+    let range =
+        |i: Option<Interval>| i.map_or_else(|| "-".to_owned(), |i| format!("{} to {}", shown(i.low), shown(i.high)));
+    let rows: Vec<Vec<String>> = look
+        .arms
+        .iter()
+        .map(|arm| {
+            vec![
+                arm.name.clone(),
+                format!("{} %", f64::from(arm.weight) / 100.0),
+                format!("{:.0}", arm.units),
+                arm.credible.map_or_else(|| "-".to_owned(), |c| shown(c.value)),
+                range(arm.credible),
+                arm.chance.map_or_else(|| "-".to_owned(), |c| format!("{:.1} %", c * 100.0)),
+                range(arm.estimate),
+                range(arm.lead),
+                arm.out.as_ref().map_or_else(String::new, |why| format!("OUT: {why}")),
+            ]
+        })
+        .collect();
+    let headings =
+        ["arm", "share", "units", "reward", "credible 95 %", "best", "by epochs 95 %", "more than stable 95 %", ""];
+    vec![
+        table(&headings, &rows),
+        format!(
+            "batch {}; about {:.1} rewards given up so far against the best arm from the start ({:.0} units)",
+            look.batches, look.regret, look.units
+        ),
+    ]
+}
+
 /// One line: step, weight, a bar of its measured time, requests.
 fn progress(state: &State) -> String {
     const WIDTH: u64 = 20;
-    let weight = f64::from(state.weights.canary) / 100.0;
+    let weight = state.weights.words();
     let Some(look) = &state.look else {
-        return format!("{} at {weight} %: {}", state.phase.name(), state.because);
+        return format!("{} at {weight}: {}", state.phase.name(), state.because);
     };
     let bar = look.duration_ms.filter(|d| *d > 0).map_or_else(String::new, |duration| {
         let filled = (look.measured_ms.min(duration) * WIDTH / duration).min(WIDTH);
@@ -185,7 +218,7 @@ fn progress(state: &State) -> String {
         format!(" [{bar}] {}s of {}s", look.measured_ms / 1_000, duration / 1_000)
     });
     format!(
-        "{} {} at {weight} %{bar}, {} canary / {} stable requests, {}",
+        "{} {} at {weight}{bar}, {} canary / {} stable requests, {}",
         state.phase.name(),
         look.step,
         look.canary_requests,

@@ -275,8 +275,8 @@ fn began(row: &Row, state: &State, store: &Store, fence: u64) -> String {
     let text = if state.started_ms == 0 {
         format!("run {}: process {pid}, state in {}", row.run, store.path().display())
     } else {
-        let weight = f64::from(state.weights.canary) / 100.0;
-        format!("run {} goes on: {}, step {} at {weight} %, process {pid}", row.run, state.phase.name(), state.step + 1)
+        let weight = state.weights.words();
+        format!("run {} goes on: {}, step {} at {weight}, process {pid}", row.run, state.phase.name(), state.step + 1)
     };
     let data = json!({"pid": pid, "fence": fence, "version": env!("CARGO_PKG_VERSION"), "phase": state.phase});
     let entry = Entry {

@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use headgate_rollout::plan::Plan;
 use headgate_rollout::state::{Outcome, Phase, State};
-use headgate_rollout::tick::{Answer, Command as Wish, Event, GateAnswer, Input, Recorded, Verb, Wanted, tick, wanted};
+use headgate_rollout::tick::{
+    Answer, Command as Wish, Event, GateAnswer, Input, Recorded, RewardAnswer, Verb, Wanted, tick, wanted,
+};
 use serde_json::Value;
 
-use super::ask::{Asker, span};
+use super::ask::{self, Asker, span};
 use super::beside::{self, Beside};
 use super::console::{self, Console};
 use super::watch::{Sent, Watch};
@@ -111,11 +113,18 @@ struct Asides {
     failsafe: Beside<Answer>,
     gate: Beside<Result<Option<GateAnswer>, String>>,
     gate_error: String,
+    rewards: Beside<Vec<RewardAnswer>>,
 }
 
 impl Default for Asides {
     fn default() -> Self {
-        Self { readiness: Beside::new(), failsafe: Beside::new(), gate: Beside::new(), gate_error: String::new() }
+        Self {
+            readiness: Beside::new(),
+            failsafe: Beside::new(),
+            gate: Beside::new(),
+            gate_error: String::new(),
+            rewards: Beside::new(),
+        }
     }
 }
 
@@ -254,6 +263,11 @@ impl Runner {
         let asides = &mut self.memory.beside;
         if let Some(requests) = wanted.readiness.clone() {
             input.readiness = asides.readiness.ask(&self.pool, every, move || beside::readiness(&requests));
+        }
+        if !wanted.rewards.is_empty() {
+            let (plan, store, asks) = (Arc::clone(&self.plan), Arc::clone(&self.store), wanted.rewards.clone());
+            let told = asides.rewards.ask(&self.pool, every, move || ask::rewards(&plan, &store, &asks));
+            input.rewards = told.unwrap_or_default();
         }
         if wanted.failsafe {
             let goal = self.plan.failsafe_cluster.clone().or_else(|| clusters.1.clone());

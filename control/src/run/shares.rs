@@ -81,13 +81,14 @@ fn shadow(route: &mut Map<String, Value>, plan: &Plan, shares: &Weights) -> Resu
 fn divide(route: &mut Map<String, Value>, plan: &Plan, shares: &Weights) -> Result<(), String> {
     let variants = route.get_mut("variants").and_then(Value::as_array_mut).ok_or("the route has no variants")?;
     let known: Vec<String> = variants.iter().map(|v| merge::name(v).to_owned()).collect();
-    for wanted in [&plan.stable, &plan.canary] {
-        if !known.contains(wanted) {
+    for wanted in plan.variants() {
+        if !known.iter().any(|name| name == wanted) {
             let known = crate::structure::list(&known);
             return Err(format!("route {} has no variant `{wanted}`: it has {known}", plan.route));
         }
     }
     let weight = |name: &str, canary: u32| match name {
+        _ if !shares.arms.is_empty() => shares.arms.get(name).copied().unwrap_or(0),
         _ if name == plan.canary => canary,
         _ if name == plan.stable => WHOLE.saturating_sub(canary),
         _ => 0,
@@ -275,7 +276,15 @@ pub(crate) fn found(config: &Value, plan: &Plan) -> Found {
     let part = |mine: f64, all: f64| if all > 0.0 { (mine / all * f64::from(WHOLE)).round() as u32 } else { 0 };
     let total: f64 = variants.iter().map(|v| number(v.get("weight"))).sum();
     let canary = named(&plan.canary);
-    let weights = canary.map(|canary| {
+    let arms = plan.bandit.as_ref().and_then(|bandit| {
+        // Segments of a route have the same shares while a bandit plays; what somebody else gave them is told by the variants'.
+        let mut all = Vec::new();
+        for name in &bandit.arms {
+            all.push((name.as_str(), part(number(named(name)?.get("weight")), total)));
+        }
+        Some(Weights::of_arms(&plan.stable, all))
+    });
+    let weights = canary.filter(|_| plan.bandit.is_none()).map(|canary| {
         let share = part(number(canary.get("weight")), total);
         let mut weights = Weights::canary(share);
         for segment in list("segments") {
@@ -294,6 +303,7 @@ pub(crate) fn found(config: &Value, plan: &Plan) -> Found {
         weights.only_canary = variants.len() == 1;
         weights
     });
+    let weights = weights.or(arms);
     Found {
         killed: merge::killed(config) || merge::killed(route),
         weights: weights.filter(|w| w.only_canary || named(&plan.stable).is_some()),

@@ -24,7 +24,7 @@ use rusqlite::{Connection, ErrorCode};
 pub(crate) use audit::{Entry, Logged};
 pub(crate) use baselines::Baseline;
 pub(crate) use commands::Command;
-pub(crate) use outcomes::Outcome;
+pub(crate) use outcomes::{Outcome, Tally};
 pub(crate) use rollouts::Row;
 
 use crate::exit::Failure;

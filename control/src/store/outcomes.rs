@@ -79,15 +79,15 @@ impl Store {
         })
     }
 
-    /// Sums by variant and bucket of the outcomes since a time, Unix milliseconds.
-    pub(crate) fn tally(&self, route: &str, since: i64) -> Result<Vec<Tally>, Failure> {
+    /// Sums by variant and bucket of the outcomes from a time on, and before another (`i64::MAX`: all after it), Unix milliseconds.
+    pub(crate) fn tally(&self, route: &str, since: i64, until: i64) -> Result<Vec<Tally>, Failure> {
         self.with(|c| {
             let mut statement = c.prepare_cached(
                 "select variant, coalesce(bucket, id % 32) as b, count(success), coalesce(sum(success), 0), count(value),
                  total(value), total(value * value)
-                 from outcomes where route = ?1 and at >= ?2 group by variant, b order by variant, b",
+                 from outcomes where route = ?1 and at >= ?2 and at < ?3 group by variant, b order by variant, b",
             )?;
-            let rows = statement.query_map(params![route, since], |row| {
+            let rows = statement.query_map(params![route, since, until], |row| {
                 Ok(Tally {
                     variant: row.get(0)?,
                     bucket: row.get(1)?,
@@ -127,16 +127,18 @@ mod tests {
         ];
         assert_eq!(store.keep_outcomes("shop", &list).unwrap(), 4);
         assert_eq!(store.keep_outcomes("shop", &list).unwrap(), 0);
-        let sums = store.tally("shop", 10).unwrap();
+        let sums = store.tally("shop", 10, i64::MAX).unwrap();
         assert_eq!(sums.len(), 2);
         let canary = &sums[0];
         assert_eq!((canary.judged, canary.successes, canary.valued), (2, 1, 2));
         assert!((canary.sum - 5.0).abs() < 1e-12 && (canary.sum_of_squares - 13.0).abs() < 1e-12);
         assert_eq!((sums[1].judged, sums[1].valued), (0, 1));
-        assert!(store.tally("other", 0).unwrap().is_empty());
+        assert!(store.tally("other", 0, i64::MAX).unwrap().is_empty());
+        let early = store.tally("shop", 0, 15).unwrap();
+        assert_eq!((early.len(), early[0].judged), (1, 1), "only what came before");
         // Without a key, each counts by itself and goes round the buckets.
         let keyless: Vec<Outcome> = list.into_iter().map(|o| Outcome { key: None, bucket: None, ..o }).collect();
         store.keep_outcomes("shop", &keyless).unwrap();
-        assert_eq!(store.tally("shop", 0).unwrap().iter().map(|t| t.judged).sum::<i64>(), 6);
+        assert_eq!(store.tally("shop", 0, i64::MAX).unwrap().iter().map(|t| t.judged).sum::<i64>(), 6);
     }
 }

@@ -71,6 +71,13 @@ fn scenario(args: &Simulate) -> Result<Scenario, Failure> {
     let wrong = |name: &str, why: String| Failure::new(Exit::Usage, format!("{name}: {why}"));
     let stable = simulate::read(&args.stable, &Version::default()).map_err(|why| wrong("--stable", why))?;
     let canary = simulate::read(&args.canary, &stable).map_err(|why| wrong("--canary", why))?;
+    let mut arms = std::collections::BTreeMap::new();
+    for arm in &args.arm {
+        let (name, spec) = arm
+            .split_once(':')
+            .ok_or_else(|| wrong("--arm", format!("`{arm}` is not ARM:NAME=VALUE, like short:success=14%")))?;
+        arms.insert(name.to_owned(), simulate::read(spec, &canary).map_err(|why| wrong("--arm", why))?);
+    }
     if !(args.rps > 0.0 && args.rps <= 1e6) {
         return Err(wrong("--rps", format!("{} is no rate: above 0 and at most a million a second", args.rps)));
     }
@@ -83,6 +90,7 @@ fn scenario(args: &Simulate) -> Result<Scenario, Failure> {
         correlation: args.correlation,
         stable,
         canary,
+        arms,
         good_for_ms: u64::try_from(args.after.as_millis()).unwrap_or(u64::MAX),
     })
 }

@@ -13,7 +13,7 @@ use crate::answer::{Answer, coloured, table};
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::owner;
-use crate::run::console::figures;
+use crate::run::console::{arms, figures};
 use crate::store::{Row, Store};
 use crate::subject::Named;
 use crate::target::Target;
@@ -114,7 +114,7 @@ fn standing(row: &Row) -> (Standing, Value) {
     let step = state.look.as_ref().map_or_else(|| (state.step + 1).to_string(), |look| look.step.clone());
     let standing = Standing {
         phase: row.phase.clone(),
-        weight: format!("{} %", f64::from(state.weights.canary) / 100.0),
+        weight: state.weights.words(),
         step,
         because: state.hold.as_ref().map_or_else(|| state.because.clone(), |hold| format!("HOLDS: {}", hold.reason)),
         process,
@@ -157,6 +157,7 @@ fn more(state: &State) -> Vec<String> {
             look.sentence
         ));
         lines.extend(figures(look).into_iter().map(|f| format!("  {f}")));
+        lines.extend(look.bandit.iter().flat_map(arms));
     }
     if let Some(failsafe) = &state.failsafe {
         let word = if failsafe.reached { "reaches the new version" } else { "does NOT reach the new version" };

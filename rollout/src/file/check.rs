@@ -2,6 +2,7 @@
 
 mod ab;
 mod around;
+mod bandit;
 mod criteria;
 mod noninferiority;
 mod steps;
@@ -136,6 +137,7 @@ fn compile(rollout: &Rollout) -> (Plan, Vec<Problem>) {
     around::check(spec, &mut checks);
     goals(spec, &mut checks);
     let rollback_ms = checks.span("spec.rollback.interval", spec.rollback.interval.as_ref(), 60_000);
+    let bandit = spec.strategy.bandit.as_ref().and_then(|b| bandit::plan(b, &context, &mut checks));
     let tolerate = checks.percent("spec.proxies.tolerate", spec.proxies.tolerate.as_ref(), 0);
     let mut plan = Plan {
         name: rollout.metadata.name.clone(),
@@ -172,6 +174,7 @@ fn compile(rollout: &Rollout) -> (Plan, Vec<Problem>) {
             .and_then(|d| checks.optional_span("spec.drill.requiredWithin", d.required_within.as_ref())),
         forced: Vec::new(),
         forced_because: String::new(),
+        bandit: None,
     };
     if matches!(plan.proxies.on_exceeded, Action::Proceed) {
         checks.push(
@@ -180,7 +183,10 @@ fn compile(rollout: &Rollout) -> (Plan, Vec<Problem>) {
             "write `hold` or `rollback`",
         );
     }
-    plan.replicates = replicates(&plan);
+    if let Some(bandit) = bandit {
+        bandit::complete(&mut plan, bandit);
+    }
+    plan.replicates.extend(replicates(&plan));
     share_alpha(&mut plan);
     // What all steps share is told once.
     let mut problems: Vec<Problem> = Vec::new();

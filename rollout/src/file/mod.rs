@@ -21,7 +21,7 @@ pub use around::{
     Action, Bearer, Drill, Finalising, Gate, Monitoring, Notification, NotificationFormat, NotificationKind, Outcomes,
     Prometheus, Provider, Proxies, Webhook,
 };
-pub use bandit::Bandit;
+pub use bandit::{AtEnd, Bandit, BanditPolicy, OnGuardrail, RewardMetric};
 pub use check::{Force, Problem, check, check_forced};
 pub use strategy::{
     AnalysisStep, BlueGreen, Canary, ExpectedAnswer, PauseStep, ReadinessRequest, RollbackMode, RollbackPolicy,

@@ -21,7 +21,7 @@ pub struct Strategy {
     /// Users are divided once, and a metric decides which version is better. Example: `{primary: {metric: errorRate}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ab_test: Option<AbTest>,
-    /// Shares of users follow the rewards that the variants earn. Not built yet: refused. Example: `{}`.
+    /// Shares of users follow the rewards that the variants earn. Example: `{arms: [short, long], reward: {metric: goal, goal: checkout}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandit: Option<Bandit>,
 }

@@ -110,6 +110,7 @@ pub(crate) fn look(case: &Case<'_>) -> Look {
         bounds_at_ms: if case.full { case.now_ms } else { case.previous.map_or(0, |p| p.bounds_at_ms) },
         figures,
         test: None,
+        bandit: None,
     };
     (look.verdict, look.sentence) = together(plan, &look, needed(case));
     look

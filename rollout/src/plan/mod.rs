@@ -4,6 +4,7 @@
 //! the rollout in milliseconds. It says what is wanted, never what happened: that is [`crate::state::State`].
 
 mod ab;
+mod bandit;
 mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::file::{
 };
 
 pub use ab::{AfterPlan, PLANNED_LOOKS, Primary, TestPlan};
+pub use bandit::{BanditPlan, RewardSource};
 pub(crate) use share::share_alpha;
 
 /// A checked rollout.
@@ -77,6 +79,9 @@ pub struct Plan {
     pub forced: Vec<String>,
     /// Who forced them and why; empty unless forced.
     pub forced_because: String,
+    /// What a bandit plays; none for every other strategy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandit: Option<BanditPlan>,
 }
 
 /// Which strategy a plan follows.
@@ -145,6 +150,10 @@ pub struct Weights {
     /// `true` at the very end: the route has one variant, the canary, which is also what a kill goes to.
     #[serde(default)]
     pub only_canary: bool,
+    /// The shares of a bandit's arms by variant, parts of [`WHOLE`], the same in every segment; [`Self::canary`] is then what the stable
+    /// version does not have. Empty: there are two versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arms: BTreeMap<String, u32>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -158,9 +167,25 @@ impl Weights {
         Self::default()
     }
 
+    /// Shares of arms, which add up to [`WHOLE`]. All for the stable version: as [`Self::none`].
+    pub fn of_arms<'a>(stable: &str, arms: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
+        let arms: BTreeMap<String, u32> = arms.into_iter().map(|(name, parts)| (name.to_owned(), parts)).collect();
+        let canary = WHOLE.saturating_sub(arms.get(stable).copied().unwrap_or(0));
+        if canary == 0 { Self::none() } else { Self { canary, arms, ..Self::default() } }
+    }
+
     /// The same share in every segment.
     pub fn canary(parts: u32) -> Self {
         Self { canary: parts.min(WHOLE), ..Self::default() }
+    }
+
+    /// For people: the canary's share, or each arm's of a bandit: `5 %`, `stable 20%, short 80%`.
+    pub fn words(&self) -> String {
+        if self.arms.is_empty() {
+            return format!("{} %", f64::from(self.canary) / 100.0);
+        }
+        let one = |(name, parts): (&String, &u32)| format!("{name} {}", crate::text::percent(*parts));
+        self.arms.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether no user can get the canary and none is copied.
@@ -183,6 +208,7 @@ impl Weights {
             && self.mirror == other.mirror
             && self.shadow == other.shadow
             && self.only_canary == other.only_canary
+            && self.arms == other.arms
             && self.segments.keys().chain(other.segments.keys()).all(|s| self.in_segment(s) == other.in_segment(s))
     }
 
@@ -218,6 +244,7 @@ impl Step {
                 | StepKind::Compare { .. }
                 | StepKind::Analysis
                 | StepKind::Monitoring
+                | StepKind::Bandit
                 | StepKind::Test(_)
         )
     }
@@ -249,6 +276,8 @@ pub enum StepKind {
     },
     /// Measures the old side for a baseline.
     Observe,
+    /// Shares follow rewards; what is judged are guardrails.
+    Bandit,
     /// The time at 100 % after the last step.
     Monitoring,
     /// Divides users once, and answers a question.
@@ -394,6 +423,14 @@ impl Plan {
             StepKind::Test(test) => Some(&**test),
             _ => None,
         })
+    }
+
+    /// The variants that users may get: the stable one, then the others.
+    pub fn variants(&self) -> Vec<&str> {
+        match &self.bandit {
+            Some(bandit) => bandit.arms.iter().map(String::as_str).collect(),
+            None => vec![&self.stable, &self.canary],
+        }
     }
 
     /// Time that the rollout takes when everything passes at once, ms, without pauses that a person ends.

@@ -9,15 +9,16 @@ pub mod bandits;
 mod random;
 mod traffic;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::file::{Metric, WHOLE};
 use crate::measure::Totals;
-use crate::plan::{Plan, Source, StepKind, Weights};
+use crate::plan::{Plan, RewardSource, Source, StepKind, Weights};
 use crate::state::{Baseline, Look, Outcome, State};
 use crate::tick::{
     Action, Answer, Command, Confirmation, Event, GateAnswer, InForce, Input, Measured, Measurement, ProxyStatus,
-    Reading, Recorded, Sums, Verb, tick, wanted,
+    Reading, Recorded, RewardAnswer, RewardAsk, Sums, Verb, tick, wanted,
 };
 use traffic::Traffic;
 
@@ -70,8 +71,17 @@ pub struct Scenario {
     pub stable: Version,
     /// The new one.
     pub canary: Version,
+    /// How a bandit's arms beyond the canary behave; those that are not here do as the canary.
+    pub arms: BTreeMap<String, Version>,
     /// The new version behaves as the old one for so long, ms.
     pub good_for_ms: u64,
+}
+
+impl Scenario {
+    /// How an arm of a bandit behaves.
+    pub fn of_arm(&self, name: &str) -> Version {
+        self.arms.get(name).copied().unwrap_or(self.canary)
+    }
 }
 
 impl Default for Scenario {
@@ -82,6 +92,7 @@ impl Default for Scenario {
             correlation: 0.05,
             stable: Version::default(),
             canary: Version::default(),
+            arms: BTreeMap::new(),
             good_for_ms: 0,
         }
     }
@@ -124,14 +135,18 @@ const PROXY: &str = "simulated";
 /// Lives through a rollout. The same arguments give the same life.
 pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, keep_looks: bool) -> Lived {
     let (plan, left_out) = simulated(plan);
-    let steps = plan.steps.iter().chain([&plan.monitoring]);
-    let outcomes = steps.flat_map(|s| &s.criteria).any(|c| c.metric == Metric::Success);
+    let told = plan.bandit.as_ref().is_some_and(|b| matches!(b.source, RewardSource::Outcomes { .. }));
+    let outcomes = told
+        || plan.steps.iter().chain([&plan.monitoring]).flat_map(|s| &s.criteria).any(|c| c.metric == Metric::Success);
+    let further: Vec<String> = plan.bandit.as_ref().map_or_else(Vec::new, |b| b.arms.iter().skip(2).cloned().collect());
     let (interval_ms, give_up) = (plan.judging.interval_ms, BEGAN_MS + 4 * plan.shortest_ms().max(3_600_000));
     let mut world = World {
         plan,
         scenario,
         seed,
-        traffic: Traffic::new(scenario, seed, outcomes, BEGAN_MS),
+        traffic: Traffic::of_arms(scenario, &further, seed, outcomes, BEGAN_MS),
+        further,
+        epochs: Vec::new(),
         in_force: Weights::none(),
         bad_from_ms: BEGAN_MS.saturating_add(scenario.good_for_ms),
         outcomes_from: None,
@@ -193,6 +208,12 @@ fn held(plan: &Plan, state: &State, now: u64) -> bool {
     state.hold.as_ref().is_some_and(|hold| now.saturating_sub(hold.since_ms) >= patience)
 }
 
+/// Outcomes by variant.
+type Outcomes = BTreeMap<String, Sums>;
+
+/// Outcomes of one epoch: its number, what there was before it, and at its end.
+type Told = (u64, Outcomes, Option<Outcomes>);
+
 /// Everything around the state machine.
 struct World<'s> {
     plan: Plan,
@@ -203,6 +224,10 @@ struct World<'s> {
     bad_from_ms: u64,
     /// Outcomes before the window that is judged: since when, the canary's and stable's.
     outcomes_from: Option<(u64, Sums, Sums)>,
+    /// A bandit's arms beyond the canary.
+    further: Vec<String>,
+    /// Outcomes of a bandit's epochs.
+    epochs: Vec<Told>,
     done: Vec<u64>,
     resumed: usize,
 }
@@ -211,13 +236,11 @@ impl World<'_> {
     fn input(&mut self, state: &State, now: u64) -> Input {
         let part = |parts: u32| f64::from(parts) / f64::from(WHOLE);
         let canary = if self.in_force.only_canary { 1.0 } else { part(self.in_force.canary) };
-        self.traffic.advance(
-            now,
-            canary,
-            part(self.in_force.mirror),
-            part(self.in_force.shadow),
-            now >= self.bad_from_ms,
-        );
+        let arms = &self.in_force.arms;
+        let further: Vec<f64> = self.further.iter().map(|a| part(arms.get(a).copied().unwrap_or(0))).collect();
+        let first = if arms.is_empty() { canary } else { part(arms.get(&self.plan.canary).copied().unwrap_or(0)) };
+        let copies = (part(self.in_force.mirror), part(self.in_force.shadow));
+        self.traffic.advance_arms(now, first, copies, now >= self.bad_from_ms, &further);
         let wanted = wanted(&self.plan, state);
         let yes = |detail: &str| Some(Answer { holds: true, detail: detail.to_owned() });
         let mut input = Input {
@@ -245,6 +268,9 @@ impl World<'_> {
         }
         if let Some(name) = wanted.recorded {
             input.recorded = Some(Recorded::Found(Box::new(self.recorded(name, now))));
+        }
+        for ask in wanted.rewards {
+            input.rewards.push(self.rewards(&ask));
         }
         for ask in wanted.asks {
             let value = self.measured(ask.since_ms);
@@ -286,6 +312,26 @@ impl World<'_> {
             buckets: now.buckets.iter().zip(&then.buckets).map(|(n, t)| (n.0 - t.0, n.1 - t.1)).collect(),
         };
         Measured::Sums { canary: grown(canary, canary_then), stable: grown(stable, stable_then) }
+    }
+
+    /// Outcomes of an epoch; they come at once.
+    fn rewards(&mut self, ask: &RewardAsk) -> RewardAnswer {
+        let now = self.traffic.outcomes_of_arms(&self.plan.stable, &self.plan.canary);
+        if !self.epochs.iter().any(|(number, ..)| *number == ask.epoch) {
+            self.epochs.push((ask.epoch, now.clone(), None));
+            let surplus = self.epochs.len().saturating_sub(64);
+            self.epochs.drain(..surplus);
+        }
+        let mut arms = BTreeMap::new();
+        if let Some((_, before, after)) = self.epochs.iter_mut().find(|(number, ..)| *number == ask.epoch) {
+            let until = if ask.until_ms.is_some() { after.get_or_insert(now).clone() } else { now };
+            for (name, sums) in until {
+                let then = before.get(&name).cloned().unwrap_or_default();
+                let grown = sums.buckets.iter().zip(&then.buckets).map(|(n, t)| (n.0 - t.0, n.1 - t.1)).collect();
+                arms.insert(name, Sums { buckets: grown });
+            }
+        }
+        RewardAnswer { epoch: ask.epoch, arms }
     }
 
     /// A baseline of the same traffic, recorded before the rollout.

@@ -242,6 +242,8 @@ pub(super) struct Traffic<'s> {
     /// The copied requests as stable answers them, where the filter compares.
     pairs: Side,
     compared: bool,
+    /// A bandit's further arms.
+    more: Vec<(String, Side)>,
     /// Whether outcomes are wanted.
     outcomes: bool,
     now_ms: u64,
@@ -249,6 +251,11 @@ pub(super) struct Traffic<'s> {
 
 impl<'s> Traffic<'s> {
     pub(super) fn new(scenario: &'s Scenario, seed: u64, outcomes: bool, now_ms: u64) -> Self {
+        Self::of_arms(scenario, &[], seed, outcomes, now_ms)
+    }
+
+    /// With a bandit's arms beyond the canary; those that the scenario does not know behave as the canary.
+    pub(super) fn of_arms(scenario: &'s Scenario, arms: &[String], seed: u64, outcomes: bool, now_ms: u64) -> Self {
         let bounds = bounds();
         Self {
             scenario,
@@ -259,6 +266,7 @@ impl<'s> Traffic<'s> {
             copied: false,
             pairs: Side::new(scenario.stable, &bounds),
             compared: false,
+            more: arms.iter().map(|a| (a.clone(), Side::new(scenario.of_arm(a), &bounds))).collect(),
             outcomes,
             now_ms,
         }
@@ -267,6 +275,18 @@ impl<'s> Traffic<'s> {
     /// Time goes on, with these shares (0 to 1) of users on the canary, copied to it, and copied and compared. `bad` is whether the canary behaves as
     /// it does in the scenario, or as stable still.
     pub(super) fn advance(&mut self, now_ms: u64, canary: f64, copied: f64, compared: f64, bad: bool) {
+        self.advance_arms(now_ms, canary, (copied, compared), bad, &[]);
+    }
+
+    /// As [`Self::advance`], with the shares of a bandit's further arms.
+    pub(super) fn advance_arms(
+        &mut self,
+        now_ms: u64,
+        canary: f64,
+        (copied, compared): (f64, f64),
+        bad: bool,
+        more: &[f64],
+    ) {
         let seconds = now_ms.saturating_sub(self.now_ms) as f64 / 1_000.0;
         self.now_ms = now_ms;
         let behaves = if bad { self.scenario.canary } else { self.scenario.stable };
@@ -276,12 +296,17 @@ impl<'s> Traffic<'s> {
             self.compare(compared, behaves, seconds);
         }
         let sides = [
-            (&mut self.stable, 1.0 - canary, self.scenario.stable),
+            (&mut self.stable, 1.0 - canary - more.iter().sum::<f64>(), self.scenario.stable),
             (&mut self.canary, canary, behaves),
             (&mut self.copies, copied, behaves),
         ];
-        for (side, share, behaves) in sides {
-            if share > 0.0 {
+        let scenario = self.scenario;
+        let further = self.more.iter_mut().zip(more).map(|((name, side), share)| {
+            let behaves = if bad { scenario.of_arm(name) } else { scenario.stable };
+            (side, *share, behaves)
+        });
+        for (side, share, behaves) in sides.into_iter().chain(further) {
+            if share > 1e-9 {
                 side.draw(share, behaves, self.scenario, &mut self.random);
                 side.count(self.scenario.requests_per_s * share * seconds, self.outcomes, &mut self.random);
             }
@@ -312,9 +337,12 @@ impl<'s> Traffic<'s> {
     /// What one proxy shows of it.
     pub(super) fn snapshot(&self, stable: &str, canary: &str) -> Snapshot {
         let of = |side: &Side| BTreeMap::from([("default".to_owned(), side.counters.clone())]);
+        let mut variants =
+            BTreeMap::from([(stable.to_owned(), of(&self.stable)), (canary.to_owned(), of(&self.canary))]);
+        variants.extend(self.more.iter().map(|(name, side)| (name.clone(), of(side))));
         Snapshot {
             taken_ms: self.now_ms,
-            variants: BTreeMap::from([(stable.to_owned(), of(&self.stable)), (canary.to_owned(), of(&self.canary))]),
+            variants,
             copies: self.copied.then(|| Counters { replicates: Vec::new(), ..self.copies.counters.clone() }),
             shadow: if self.compared {
                 BTreeMap::from([("default".to_owned(), self.shadowed())])
@@ -328,6 +356,14 @@ impl<'s> Traffic<'s> {
     /// Stable's counters alone.
     pub(super) fn stable(&self) -> &Counters {
         &self.stable.counters
+    }
+
+    /// Outcomes since the beginning, of each of a bandit's arms.
+    pub(super) fn outcomes_of_arms(&self, stable: &str, canary: &str) -> BTreeMap<String, Sums> {
+        let of = |side: &Side| Sums { buckets: side.outcomes.clone() };
+        let mut all = BTreeMap::from([(stable.to_owned(), of(&self.stable)), (canary.to_owned(), of(&self.canary))]);
+        all.extend(self.more.iter().map(|(name, side)| (name.clone(), of(side))));
+        all
     }
 
     /// Outcomes since the beginning, of the canary and of stable.

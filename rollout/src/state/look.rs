@@ -37,6 +37,9 @@ pub struct Look {
     /// What the A/B test says, in its step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Box<TestLook>>,
+    /// What a bandit's arms earn; none for every other strategy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandit: Option<super::BanditLook>,
 }
 
 /// What was measured for one criterion, and what is allowed. Shares are fractions of 1, times microseconds.

@@ -4,6 +4,7 @@
 //! effects stay in it until they are reported done, so that whoever reads it back after a crash does what was left to
 //! do. Proxies' last readings are the one thing that a restart forgets: see [`crate::measure::Readings`].
 
+mod bandit;
 mod look;
 mod test;
 
@@ -15,6 +16,7 @@ use crate::measure::{Lagged, Readings, Totals, Window};
 use crate::plan::Weights;
 use crate::tick::{Effect, Measured, ProxyStatus};
 
+pub use bandit::{ArmLook, BanditLook, BanditState, Interval, Known};
 pub use look::{Figures, Look, VerdictKind};
 pub use test::{Answer, Ratio, SegmentLook, TestLook, TestState};
 
@@ -105,6 +107,9 @@ pub struct State {
     /// What the A/B test remembers; none before it was planned, and for other strategies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestState>,
+    /// What a bandit has learnt; none for every other strategy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandit: Option<BanditState>,
     /// Proxies' last readings.
     #[serde(skip)]
     pub readings: Readings,
@@ -343,6 +348,7 @@ impl State {
             failsafe: None,
             next_down_ms: None,
             test: None,
+            bandit: None,
             readings: Readings::default(),
         }
     }

@@ -90,6 +90,9 @@ impl Turn<'_> {
         if force && by.reason.trim().is_empty() {
             return Err("`--force` needs a reason".to_owned());
         }
+        if phase != Phase::Initializing && self.plan.bandit.is_some() {
+            return self.promote_leader(force, by);
+        }
         if phase == Phase::Initializing {
             if !force {
                 return Err(

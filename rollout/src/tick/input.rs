@@ -19,6 +19,8 @@ pub struct Input {
     pub proxies: Vec<Confirmation>,
     /// Answers of providers.
     pub measurements: Vec<Measurement>,
+    /// What was earned in a bandit's epochs, of those that were asked for ([`crate::tick::Wanted::rewards`]).
+    pub rewards: Vec<RewardAnswer>,
     /// What is published of this route; none: not looked at.
     pub in_force: Option<InForce>,
     /// What people asked for, oldest first.
@@ -140,6 +142,16 @@ pub struct Sums {
     /// For each bucket how many things, and the sum of their values (of successes: 1 each). [`crate::measure::BUCKETS`] of them, or one
     /// when no key is known.
     pub buckets: Vec<(u64, f64)>,
+}
+
+/// What was earned in one epoch of a bandit: everything that is known of it, not what is new.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RewardAnswer {
+    /// The epoch's number.
+    pub epoch: u64,
+    /// Sums by variant.
+    pub arms: std::collections::BTreeMap<String, Sums>,
 }
 
 /// What is published of this rollout's route.

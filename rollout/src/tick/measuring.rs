@@ -11,9 +11,9 @@ use crate::state::{HoldCause, Look, Outcome, Phase, Recent, VerdictKind};
 /// Length of the newest part of a window, ms: a version that begins to fail after hours is seen as fast as at once.
 const RECENT_MS: u64 = 60_000;
 /// A look counts for at most so many intervals, however long ago the last one was: what nobody watched was not measured.
-const MOST_INTERVALS: u64 = 3;
+pub(super) const MOST_INTERVALS: u64 = 3;
 /// Bounds of criteria within their limits are for people: at most this often, ms.
-const BOUNDS_MS: u64 = 5_000;
+pub(super) const BOUNDS_MS: u64 = 5_000;
 
 impl Turn<'_> {
     /// Adds what the proxies counted since the last turn. Of each proxy only what it counted with the weights in force; the
@@ -43,11 +43,12 @@ impl Turn<'_> {
             self.state.lagged = Lagged::default();
             let on = self.state.delivery.proxies.values().filter(|(s, _)| *s == ProxyStatus::Applied).count();
             let all = self.state.delivery.proxies.len();
-            let share = crate::text::percent(self.state.weights.canary);
-            self.event(
-                EventKind::StepMeasuring,
-                format!("the canary's {share} are in force on {on} of {all} proxies; measuring"),
-            );
+            let what = if self.state.weights.arms.is_empty() {
+                format!("the canary's {} are", crate::text::percent(self.state.weights.canary))
+            } else {
+                "the shares are".to_owned()
+            };
+            self.event(EventKind::StepMeasuring, format!("{what} in force on {on} of {all} proxies; measuring"));
             return;
         };
         let taken = self.state.readings.take(new);
@@ -95,6 +96,10 @@ impl Turn<'_> {
         };
         let step = self.plan.step(judged);
         if !step.is_judged() {
+            return;
+        }
+        if self.plan.bandit.is_some() {
+            self.judge_arms();
             return;
         }
         let since_bounds = self.now.saturating_sub(self.state.look.as_ref().map_or(0, |l| l.bounds_at_ms));
@@ -151,7 +156,7 @@ impl Turn<'_> {
     }
 
     /// Counts failed looks; the sentence of a criterion that is to be acted on.
-    fn tally(&mut self, step: &Step, look: &Look) -> Option<String> {
+    pub(super) fn tally(&mut self, step: &Step, look: &Look) -> Option<String> {
         let mut acted = None;
         for (figures, criterion) in look.figures.iter().zip(&step.criteria) {
             // A provider's earlier answer is not a look of its own.

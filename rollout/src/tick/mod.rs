@@ -8,6 +8,8 @@
 //! the proxies are measured; a person's command is taken once; effects may be done twice.
 
 mod ab;
+mod arms;
+mod bandit;
 mod commands;
 mod delivery;
 mod effects;
@@ -24,9 +26,9 @@ use crate::state::State;
 
 pub use input::{
     Answer, Command, Confirmation, GateAnswer, InForce, Input, Measured, Measurement, ProxyStatus, Reading, Recorded,
-    Sums, Verb,
+    RewardAnswer, Sums, Verb,
 };
-pub use output::{Action, Ask, Effect, Event, EventKind, GateAsk, Output, Wanted};
+pub use output::{Action, Ask, Effect, Event, EventKind, GateAsk, Output, RewardAsk, Wanted};
 pub use wanted::wanted;
 
 /// How soon to look again while a publish is on its way to the proxies, ms.

@@ -116,6 +116,8 @@ pub enum EventKind {
     Phase,
     /// A step was entered.
     StepStarted,
+    /// A bandit's batch is over: shares followed the rewards, or an arm was dropped.
+    Shares,
     /// Its weights are in force, its clock runs.
     StepMeasuring,
     /// A step came to a verdict.
@@ -170,6 +172,8 @@ pub struct Wanted {
     pub confirmations: bool,
     /// What providers are to be asked.
     pub asks: Vec<Ask>,
+    /// Epochs of a bandit whose rewards are told as outcomes.
+    pub rewards: Vec<RewardAsk>,
     /// A gate whose webhook is to be asked, with how long it has waited in ms.
     pub gate: Option<GateAsk>,
     /// The requests that the new side must answer.
@@ -196,6 +200,20 @@ pub struct Ask {
     pub since_ms: u64,
     /// Whether the stable version's value is needed too.
     pub baseline: bool,
+}
+
+/// What was earned in an epoch: outcomes of requests of its time, credited to the variant that the user had then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RewardAsk {
+    /// The epoch's number.
+    pub epoch: u64,
+    /// From here, unix ms.
+    pub since_ms: u64,
+    /// To here, excluded, unix ms; none while it lasts.
+    pub until_ms: Option<u64>,
+    /// Whether values are meant, or successes.
+    pub values: bool,
 }
 
 /// A gate that waits.

@@ -146,6 +146,7 @@ impl Turn<'_> {
             | StepKind::Analysis
             | StepKind::Monitoring => self.judged_step(),
             StepKind::Test(test) => self.tested(test),
+            StepKind::Bandit => self.bandit_step(),
             StepKind::Pause => {
                 if self.state.hold.is_none() && step.duration_ms.is_some_and(|ms| waited >= ms) {
                     self.leave(None, format!("paused for {}", span(waited)));

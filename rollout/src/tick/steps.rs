@@ -34,6 +34,11 @@ impl Turn<'_> {
             self.finalise();
             return;
         }
+        if matches!(step.kind, StepKind::Bandit) {
+            self.state.judged = Some(index);
+            self.begin_bandit();
+            return;
+        }
         self.event(EventKind::StepStarted, format!("{}: the canary gets {}", step.name, percent(step.weights.canary)));
         let measures = step.is_judged() || matches!(step.kind, StepKind::Observe);
         if measures {

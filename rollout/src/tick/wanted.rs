@@ -1,7 +1,7 @@
 //! What the next tick wants to know, so that nobody is asked in vain.
 
-use super::{Ask, GateAsk, Wanted};
-use crate::plan::{Plan, Source, StepKind};
+use super::{Ask, GateAsk, RewardAsk, Wanted};
+use crate::plan::{Plan, RewardSource, Source, StepKind};
 use crate::state::{Phase, State};
 
 /// What is to be found out before the next [`crate::tick::tick`].
@@ -15,6 +15,17 @@ pub fn wanted(plan: &Plan, state: &State) -> Wanted {
     wanted.recorded = plan.judging.recorded_baseline.clone().filter(|_| !state.taken_over && state.baseline.is_none());
     wanted.copies = state.weights.mirror > 0;
     wanted.failsafe = state.phase == Phase::Finalising && plan.verify_failsafe && !state.weights.only_canary;
+    if let (Some(bandit), Some(played)) = (&plan.bandit, &state.bandit)
+        && let RewardSource::Outcomes { values } = bandit.source
+    {
+        let ask = |e: &crate::bandit::Epoch| RewardAsk {
+            epoch: e.number,
+            since_ms: e.since_ms,
+            until_ms: e.until_ms,
+            values,
+        };
+        wanted.rewards = played.ledger.open.iter().map(ask).collect();
+    }
     let step = plan.step(state.step);
     if matches!(state.phase, Phase::Waiting | Phase::Progressing) {
         match &step.kind {

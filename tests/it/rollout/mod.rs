@@ -1,6 +1,7 @@
 //! Rollouts by the real `headgate run` on a real Envoy with users who ask all the time.
 
 mod airflow;
+mod bandit;
 mod blue_green;
 mod canary;
 mod decisions;

@@ -1,6 +1,7 @@
 //! Tests for one look: proportions, means, ranks.
 
-use headgate_rollout::stats::bayes::Rate;
+use headgate_rollout::bandit::Posterior;
+use headgate_rollout::stats::bayes::{Mean, Rate};
 use headgate_rollout::stats::fixed::intervals::{newcombe, wilson};
 use headgate_rollout::stats::fixed::lift::Lift;
 use headgate_rollout::stats::fixed::means::{Moments, welch};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{confidence, input, number, percent, points, refused};
 use crate::answer::{Answer, table};
+use crate::chart::{self, Chart, Line};
 use crate::cli::stats::{Two, Values};
 use crate::exit::Failure;
 
@@ -28,6 +30,7 @@ pub(super) fn proportions(args: &Two) -> Result<Answer, Failure> {
     let (names, a, b) = match (&args.input, args.counts.as_slice()) {
         (Some(file), _) => {
             let rows = input::rows(file)?;
+            input::one_epoch(&rows)?;
             let names = input::two(&rows, args.baseline.as_deref())?;
             let [a, b] = &names;
             let (a, b) = (input::proportion(&rows, a)?, input::proportion(&rows, b)?);
@@ -98,6 +101,13 @@ pub(super) fn proportions(args: &Two) -> Result<Answer, Failure> {
         "chanceHigher": choice.chance_to_win, "notWorse": not_worse, "alpha": args.alpha, "sentence": sentence,
     });
     let headings = ["variant", "events", "units", "rate", "low", "high"];
+    if let Some(file) = &args.html {
+        let known = |name: &String, of: Proportion| {
+            Ok::<_, Failure>((name.clone(), Posterior::Rate(Rate::new(of.events, of.units, 1.0).map_err(refused)?)))
+        };
+        let charts = [chart::densities("What is known of both rates", true, &[known(of_a, a)?, known(of_b, b)?])];
+        chart::write(file, &chart::page("Two proportions", &sentence, &headings, &rows, &charts))?;
+    }
     Ok(Answer::done(json, format!("{}\n{sentence}", table(&headings, &rows))))
 }
 
@@ -111,6 +121,7 @@ struct Sets {
 
 fn two_sets(args: &Values) -> Result<Sets, Failure> {
     let rows = input::rows(&args.input)?;
+    input::one_epoch(&rows)?;
     let names = input::two(&rows, args.baseline.as_deref())?;
     let [of_a, of_b] = names;
     Ok(Sets { a: input::values(&rows, &of_a)?, b: input::values(&rows, &of_b)?, of_a, of_b })
@@ -138,6 +149,14 @@ pub(super) fn means(args: &Values) -> Result<Answer, Failure> {
         "t": test.statistic, "df": test.df, "p": test.p, "alpha": args.alpha, "sentence": sentence});
     let rows = [row(&of_a, a), row(&of_b, b)];
     let headings = ["variant", "values", "mean", "deviation", "standard error"];
+    if let Some(file) = &args.html {
+        let known = |name: &String, of: Moments| {
+            let mean = Mean::new(of.mean, of.error().sqrt(), None).map_err(refused)?;
+            Ok::<_, Failure>((name.clone(), Posterior::Mean(mean)))
+        };
+        let charts = [chart::densities("What is known of both means", false, &[known(&of_a, a)?, known(&of_b, b)?])];
+        chart::write(file, &chart::page("Two means", &sentence, &headings, &rows, &charts))?;
+    }
     Ok(Answer::done(json, format!("{}\n{sentence}", table(&headings, &rows))))
 }
 
@@ -160,5 +179,27 @@ pub(super) fn ranks(args: &Values) -> Result<Answer, Failure> {
     let rows = [row(&of_a, &a), row(&of_b, &b)];
     let json = json!({"a": {"name": of_a, "n": a.len(), "median": median(&a)}, "b": {"name": of_b, "n": b.len(), "median": median(&b)},
         "u": test.statistic, "p": test.p, "shareHigher": higher, "alpha": args.alpha, "sentence": sentence});
-    Ok(Answer::done(json, format!("{}\n{sentence}", table(&["variant", "values", "median"], &rows))))
+    let headings = ["variant", "values", "median"];
+    if let Some(file) = &args.html {
+        let charts = [distributions([(&of_a, &a), (&of_b, &b)])];
+        chart::write(file, &chart::page("Ranks", &sentence, &headings, &rows, &charts))?;
+    }
+    Ok(Answer::done(json, format!("{}\n{sentence}", table(&headings, &rows))))
+}
+
+/// For each per cent of the values, up to which value it reaches: of both, sorted.
+fn distributions(sets: [(&String, &Vec<f64>); 2]) -> Chart {
+    const PARTS: usize = 200;
+    let line = |(name, values): (&String, &Vec<f64>)| {
+        let last = values.len().saturating_sub(1);
+        Line::plain(name.clone(), (0..=PARTS).map(|i| values.get(i * last / PARTS).copied()).collect())
+    };
+    Chart {
+        title: "Values by their rank".to_owned(),
+        note: "Of each version, the value below which so many per cent of its values lie.".to_owned(),
+        x: (0..=PARTS).map(|i| 100.0 * i as f64 / PARTS as f64).collect(),
+        x_label: "per cent of the values".to_owned(),
+        lines: sets.map(line).to_vec(),
+        ..Chart::default()
+    }
 }

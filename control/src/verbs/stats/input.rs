@@ -139,14 +139,25 @@ pub(super) fn arm(rows: &[Row], variant: &str, segment: Option<&str>, total: Opt
     let mut arm = Arm::default();
     let of_segment = |row: &&Row| segment.is_none_or(|segment| row.text("segment").unwrap_or("default") == segment);
     for row in rows.iter().filter(|row| row.text("variant") == Some(variant)).filter(of_segment) {
-        let text = row.need("bucket")?;
-        let bucket: usize = text.parse().ok().filter(|bucket| *bucket < 4096).ok_or_else(|| {
-            Failure::new(Exit::Refused, format!("{}: bucket `{text}` is no whole number from 0 to 4095", row.place))
-        })?;
+        let bucket = bucket(row)?;
         let total = total.map_or(Ok(0.0), |name| row.number(name))?;
         arm.add(bucket, row.number("units")?, total);
     }
     Ok(arm)
+}
+
+/// The bucket of users that a row is about.
+pub(super) fn bucket(row: &Row) -> Result<usize, Failure> {
+    let text = row.need("bucket")?;
+    text.parse().ok().filter(|bucket| *bucket < 4096).ok_or_else(|| {
+        Failure::new(Exit::Refused, format!("{}: bucket `{text}` is no whole number from 0 to 4095", row.place))
+    })
+}
+
+/// Refuses a bandit's data to tests that take the weights for fixed: rows of several weight epochs.
+pub(super) fn one_epoch(rows: &[Row]) -> Result<(), Failure> {
+    let epochs: std::collections::BTreeSet<&str> = rows.iter().filter_map(|row| row.text("epoch")).collect();
+    if epochs.len() > 1 { Err(super::refused(Reason::Adaptive)) } else { Ok(()) }
 }
 
 /// `EVENTS/UNITS` from the command line.

@@ -3,6 +3,8 @@
 //! Each kind reads arguments, CSV or JSON, asks `headgate_rollout::stats`, and answers with a table and one plain sentence. Nothing is
 //! calculated here.
 
+mod adaptive;
+mod bandit_sim;
 mod fixed;
 mod input;
 mod repeated;
@@ -25,6 +27,8 @@ pub(super) fn run(args: &Stats) -> Result<Answer, Failure> {
         Kind::Srm(args) => repeated::srm(args),
         Kind::Sequential(args) => repeated::sequential(args),
         Kind::Segments(args) => segments::run(args),
+        Kind::Adaptive(args) => adaptive::run(args),
+        Kind::BanditSim(args) => bandit_sim::run(args),
     }
 }
 
@@ -33,6 +37,7 @@ pub(super) fn run(args: &Stats) -> Result<Answer, Failure> {
 fn refused(reason: Reason) -> Failure {
     let way_out = match reason {
         Reason::Peeking => ": `headgate stats sequential`",
+        Reason::Adaptive => ": `headgate stats adaptive`",
         _ => "",
     };
     Failure::new(Exit::Refused, format!("{reason}{way_out}"))

@@ -1,5 +1,7 @@
 //! What may be looked at as often as one likes: sample ratios, and rates against a limit.
 
+use std::path::Path;
+
 use headgate_rollout::stats::compare::{self, Ask, Finding, Limit};
 use headgate_rollout::stats::counts::Clustering;
 use headgate_rollout::stats::evalue::p_value;
@@ -9,6 +11,7 @@ use serde_json::json;
 
 use super::{confidence, input, number, percent, points, refused};
 use crate::answer::{Answer, table};
+use crate::chart::{self, Band, Chart, Line};
 use crate::cli::stats::{self, Ratio, Repeated};
 use crate::exit::{Exit, Failure};
 
@@ -51,10 +54,14 @@ pub(super) fn srm(args: &Ratio) -> Result<Answer, Failure> {
     Ok(Answer::done(json, format!("{}\n{sentence}", table(&["variant", what, "share", "by weight"], &rows))))
 }
 
-/// Strata of a file, or one of two counts of independent users.
-fn strata(args: &Repeated) -> Result<([String; 2], Vec<Stratum>, Clustering), Failure> {
+/// Strata of a file (of some looks alone), or one of two counts of independent users.
+fn strata(args: &Repeated, looks: Option<&[String]>) -> Result<([String; 2], Vec<Stratum>, Clustering), Failure> {
     if let Some(file) = &args.input {
-        let rows = input::rows(file)?;
+        let mut rows = input::rows(file)?;
+        input::one_epoch(&rows)?;
+        if let Some(looks) = looks {
+            rows.retain(|row| looks.iter().any(|look| look == row.text("look").unwrap_or("1")));
+        }
         let names = input::two(&rows, args.baseline.as_deref())?;
         let [a, b] = &names;
         let mut segments: Vec<&str> = rows.iter().map(|row| row.text("segment").unwrap_or("default")).collect();
@@ -89,7 +96,7 @@ fn strata(args: &Repeated) -> Result<([String; 2], Vec<Stratum>, Clustering), Fa
 }
 
 pub(super) fn sequential(args: &Repeated) -> Result<Answer, Failure> {
-    let ([of_a, of_b], strata, clustering) = strata(args)?;
+    let ([of_a, of_b], strata, clustering) = strata(args, None)?;
     let worse = if args.worse == stats::Worse::Higher { Worse::Higher } else { Worse::Lower };
     let ask = Ask { alpha: args.alpha, worse, clustering };
     let limit = Limit { ratio: args.ratio, floor: args.floor };
@@ -138,5 +145,48 @@ pub(super) fn sequential(args: &Repeated) -> Result<Answer, Failure> {
         "ratioBound": found.ratio_bound, "events": found.events, "method": method,
         "df": found.df.is_finite().then_some(found.df), "buckets": found.buckets.as_ref().map(ToString::to_string),
         "alpha": args.alpha, "sentence": sentence});
-    Ok(Answer::done(json, format!("{}\n{sentence}", table(&["variant", "units", "rate"], &rows))))
+    let headings = ["variant", "units", "rate"];
+    if let Some(file) = &args.html {
+        let charts = [over_looks(args, &ask, &limit)?];
+        chart::write(file, &chart::page("Two rates, looked at repeatedly", &sentence, &headings, &rows, &charts))?;
+    }
+    Ok(Answer::done(json, format!("{}\n{sentence}", table(&headings, &rows))))
+}
+
+/// The difference with its interval after each look, against what is allowed. Rows without a look belong to one.
+fn over_looks(args: &Repeated, ask: &Ask, limit: &Limit) -> Result<Chart, Failure> {
+    let mut looks: Vec<String> = Vec::new();
+    if let Some(file) = args.input.as_deref().filter(|file| *file != Path::new("-")) {
+        for row in input::rows(file)? {
+            let look = row.text("look").unwrap_or("1").to_owned();
+            if !looks.contains(&look) {
+                looks.push(look);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for until in 1..=looks.len().max(1) {
+        let (_, strata, _) = strata(args, looks.get(..until).filter(|l| !l.is_empty()))?;
+        // A look at which nothing can be said is no point.
+        found.push(compare::rate(&strata, limit, ask).ok());
+    }
+    let column =
+        |of: &dyn Fn(&Finding) -> Option<f64>| found.iter().map(|f| f.as_ref().and_then(of)).collect::<Vec<_>>();
+    let base = |f: &Finding| f.baseline.unwrap_or_default();
+    Ok(Chart {
+        title: "Difference of the rates, with its interval and what is allowed".to_owned(),
+        note: "The band holds at all looks together. Wholly beyond the dashed line: worse than allowed, beyond chance."
+            .to_owned(),
+        x: (1..=found.len()).map(|i| i as f64).collect(),
+        x_label: "look".to_owned(),
+        percent: true,
+        lines: vec![
+            Line::hidden("high", column(&|f| f.high.or(Some(1.0)))),
+            Line::hidden("low", column(&|f| f.low.or(Some(-1.0)))),
+            Line::boundary("allowed", column(&|f| Some(f.allowed - base(f)))),
+            Line::plain("difference", column(&|f| Some(f.canary - base(f)))),
+        ],
+        bands: vec![Band { upper: 1, lower: 2 }],
+        ..Chart::default()
+    })
 }

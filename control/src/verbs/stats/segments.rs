@@ -5,16 +5,18 @@ use headgate_rollout::stats::fixed::proportions::{Proportion, Spread, z_test};
 use headgate_rollout::stats::fixed::{Alternative, Look};
 use headgate_rollout::stats::multiple::holm;
 use headgate_rollout::stats::segments::{Pair, Reversal, breslow_day, mantel_haenszel, reversal};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{confidence, input, number, percent, points, refused};
 use crate::answer::{Answer, table};
+use crate::chart::{self, Band, Chart, Line};
 use crate::cli::stats::Values;
 use crate::exit::{Exit, Failure};
 
 pub(super) fn run(args: &Values) -> Result<Answer, Failure> {
     let look = if args.interim { Look::Repeated } else { Look::Only };
     let all = input::rows(&args.input)?;
+    input::one_epoch(&all)?;
     let [of_a, of_b] = input::two(&all, args.baseline.as_deref())?;
     let mut segments: Vec<(String, Pair)> = Vec::new();
     for row in &all {
@@ -83,5 +85,26 @@ pub(super) fn run(args: &Values) -> Result<Answer, Failure> {
         "pooledOddsRatio": common.pooled, "homogeneityP": agree.map(|(_, _, p)| p), "reversed": reversed, "alpha": args.alpha,
         "sentence": sentence});
     let headings = ["segment", &of_a, &of_b, "difference", "low", "high", "p (Holm)"];
+    if let Some(file) = &args.html {
+        let column = |field: &str| listed.iter().map(|row| row.get(field).and_then(Value::as_f64)).collect::<Vec<_>>();
+        let places: Vec<String> =
+            segments.iter().enumerate().map(|(i, (name, _))| format!("{}: {name}", i + 1)).collect();
+        let chart = Chart {
+            title: "Difference within each segment, with its interval".to_owned(),
+            note: places.join(", "),
+            x: (1..=segments.len()).map(|i| i as f64).collect(),
+            x_label: "segment".to_owned(),
+            percent: true,
+            lines: vec![
+                Line::hidden("high", column("high")),
+                Line::hidden("low", column("low")),
+                Line::points("difference", column("difference")),
+                Line::boundary("none", vec![Some(0.0); segments.len()]),
+            ],
+            bands: vec![Band { upper: 1, lower: 2 }],
+            ..Chart::default()
+        };
+        chart::write(file, &chart::page("Segments", &sentence, &headings, &rows, &[chart]))?;
+    }
     Ok(Answer::done(json, format!("{}\n{sentence}", table(&headings, &rows))))
 }

@@ -42,9 +42,8 @@ pub(super) fn all(context: &Context<'_>, checks: &mut Checks) -> (StrategyKind, 
         (StrategyKind::BlueGreen, of_blue_green(blue_green, context, checks))
     } else if let Some(test) = &strategy.ab_test {
         (StrategyKind::AbTest, super::ab::steps(test, context, checks))
-    } else if strategy.bandit.is_some() {
-        checks.push("spec.strategy.bandit", "is not built yet", "take `canary`");
-        (StrategyKind::Bandit, Vec::new())
+    } else if let Some(bandit) = &strategy.bandit {
+        (StrategyKind::Bandit, super::bandit::steps(bandit, context, checks))
     } else {
         (StrategyKind::Canary, Vec::new())
     };
