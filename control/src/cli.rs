@@ -138,8 +138,10 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  headgate stats sample-size --baseline 5% --to 6%\n  headgate stats sequential 12/4000 31/4000 --ratio 2 --floor 0.5%\n  headgate stats srm 600 400 --weights 50,50\n\nWhich test when: docs/statistics.md."
     )]
     Stats(stats::Stats),
-    /// A shadow's answers beside those that users got: analyze, label.
-    #[command(after_help = "Examples:\n  headgate shadow analyze records.jsonl --html shadow.html")]
+    /// A shadow's answers beside those that users got: report, analyze, label, collect.
+    #[command(
+        after_help = "Examples:\n  headgate shadow report target.yaml --route shop\n  headgate shadow analyze records.jsonl --html shadow.html\n\nFrom bootstrap to verdict: docs/shadow.md."
+    )]
     Shadow(shadow::Shadow),
     /// Write a commented rollout file to start from.
     #[command(after_help = STRATEGIES)]

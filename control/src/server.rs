@@ -33,21 +33,29 @@ pub(crate) trait Desk: Send + Sync + 'static {
     fn now(&self) -> i64;
 }
 
-/// Listens on an address (port 0: any) and answers until the process ends; gives the address it got.
+/// Listens on an address (port 0: any) and answers until the process ends; gives the address it got. `records` takes in what proxies compared.
 ///
 /// # Errors
 /// When the address cannot be had.
-pub(crate) fn start(at: &str, desk: Arc<dyn Desk>) -> Result<SocketAddr, Failure> {
-    let failed = |e: std::io::Error| Failure::failed(format!("cannot listen on {at}: {e}"));
-    let listener = TcpListener::bind(at).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let addr = listener.local_addr().map_err(failed)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+pub(crate) fn start(at: &str, desk: Arc<dyn Desk>, records: Option<Router>) -> Result<SocketAddr, Failure> {
     let app = Router::new()
         .route("/gates/{rollout}/{run}/{gate}/{answer}", get(show).post(act))
         .route("/outcomes/{rollout}", post(take))
         .layer(DefaultBodyLimit::max(16 << 20))
         .with_state(desk);
+    serve(at, records.into_iter().fold(app, Router::merge))
+}
+
+/// Answers at an address until the process ends, on a thread of its own.
+///
+/// # Errors
+/// When the address cannot be had.
+pub(crate) fn serve(at: &str, app: Router) -> Result<SocketAddr, Failure> {
+    let failed = |e: std::io::Error| Failure::failed(format!("cannot listen on {at}: {e}"));
+    let listener = TcpListener::bind(at).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
     std::thread::spawn(move || {
         runtime.block_on(async move {
             if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
@@ -153,7 +161,7 @@ async fn take(
 }
 
 /// Compares without telling by its time where the first difference is.
-fn same(a: &str, b: &str) -> bool {
+pub(crate) fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |d, (x, y)| d | (x ^ y)) == 0
 }
 
@@ -202,7 +210,7 @@ mod tests {
     #[test]
     fn looking_at_a_link_does_nothing_and_the_button_acts_once() {
         let desk = Arc::new(Fake { answered: Mutex::default() });
-        let at = start("127.0.0.1:0", desk.clone()).unwrap();
+        let at = start("127.0.0.1:0", desk.clone(), None).unwrap();
         let word = Word { rollout: "shop".into(), run: 1, gate: "half".into(), answer: "approve".into(), expires: 100 };
         let url = links::link(&format!("http://{at}"), b"key", &word).unwrap();
         let (status, text) = ask("GET", &url, "", "");
@@ -218,7 +226,7 @@ mod tests {
 
     #[test]
     fn outcomes_are_taken_from_those_who_show_the_token() {
-        let at = start("127.0.0.1:0", Arc::new(Fake { answered: Mutex::default() })).unwrap();
+        let at = start("127.0.0.1:0", Arc::new(Fake { answered: Mutex::default() }), None).unwrap();
         let url = format!("http://{at}/outcomes/shop");
         assert_eq!(ask("POST", &url, "a\nb", "Bearer x").0, 401);
         let (status, text) = ask("POST", &url, "a\nb", "Bearer t");

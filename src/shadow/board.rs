@@ -161,7 +161,10 @@ impl Series {
             self.difference.sample(millionths, || self.name("headgate_shadow_difference_millionths", &[]));
         }
         self.replicate(0, bucket, 1);
-        self.replicate(1, bucket, 1);
+        // What could not be compared says nothing of agreement.
+        if !matches!(of.outcome.verdict, Verdict::Incomparable(_)) {
+            self.replicate(1, bucket, 1);
+        }
         if of.differs() {
             self.replicate(2, bucket, 1);
         }

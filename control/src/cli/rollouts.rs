@@ -67,6 +67,10 @@ pub(crate) struct Run {
     /// How that address is called from outside, for the links.
     #[arg(long, value_name = "URL", requires = "listen")]
     pub(crate) public_url: Option<String>,
+    /// Write the records of comparisons that proxies post to /shadow/records at that address to this file. It is set aside
+    /// at 256 MiB, eight of those are kept; HEADGATE_RECORDS_TOKEN is the token that senders must show.
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) records: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) state: StateFolder,
 }

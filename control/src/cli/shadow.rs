@@ -16,6 +16,11 @@ pub(crate) struct Shadow {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kind {
+    /// Is the shadow ready for users? From the proxies' counters, and its recommendation.
+    #[command(
+        after_help = "Examples:\n  headgate shadow report target.yaml --route shop\n  headgate shadow report target.yaml --route shop --since 30s --agreement 99%\n\nCounters are summed over all proxies since they started, or over the time that --since says to watch.\nRecommendations: promote, fix latency, investigate disagreement, fix errors, need more comparisons."
+    )]
+    Report(Report),
     /// What records of comparisons say: agreement, differences, what changed into what, latencies. Files of any size.
     #[command(
         after_help = "Examples:\n  headgate shadow analyze records.jsonl\n  headgate shadow analyze records.*.jsonl --html shadow.html --labels labels.jsonl\n  zcat log.gz | headgate shadow analyze - --map old=champion.score --map new=challenger.score --map key=user_id --tolerance 0.01\n\nRead are one JSON object a line: the proxies' records, their lines in Envoy's log, or with --map another tool's log.\nNames for --map: old, new (numbers, texts or truth values), id, key, segment, agrees, old-status, new-status,\nold-latency, new-latency, error, difference, share, bucket. Paths: names with dots between, or a JSON pointer."
@@ -26,6 +31,11 @@ pub(crate) enum Kind {
         after_help = "Examples:\n  headgate shadow label records.jsonl --labels labels.jsonl --sample 20          # some that nobody has looked at\n  headgate shadow label records.jsonl --labels labels.jsonl --id r-17 --right shadow --note \"it is a 5\"\n\nLabels are only ever added to the file; of several for one request the last one holds."
     )]
     Label(Label),
+    /// Take in the records that proxies send, and write them to a file.
+    #[command(
+        after_help = "Examples:\n  headgate shadow collect --listen 0.0.0.0:8441 --out records.jsonl\n  HEADGATE_RECORDS_TOKEN=… headgate shadow collect --listen 0.0.0.0:8441 --out /var/lib/headgate/records.jsonl --rotate 256MiB --keep 8\n\nProxies POST to /shadow/records. `headgate run --listen … --records FILE` does the same beside its rollouts.\nA full disk or a queue that is full answers 503 and is said here; nothing waits for it."
+    )]
+    Collect(Collect),
 }
 
 /// What is allowed.
@@ -52,6 +62,20 @@ pub(crate) struct Limits {
     /// Chance that an interval does not hold the truth.
     #[arg(long, value_parser = share, default_value = "5%")]
     pub(crate) alpha: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The target file.
+    pub(crate) target: PathBuf,
+    /// The route whose shadow is meant.
+    #[arg(long)]
+    pub(crate) route: String,
+    /// Watch for this long and judge what was counted meanwhile. Default: all since the proxies started.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub(crate) since: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +166,45 @@ pub(crate) enum Right {
     Both,
     /// Neither.
     Neither,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    /// Address to listen on; port 0: any.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: String,
+    #[command(flatten)]
+    pub(crate) records: Records,
+}
+
+/// Where records go.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Records {
+    /// The file that records are added to.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// At this size the file is set aside as FILE.1, and a new one begun. Units: KiB, MiB, GiB.
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MiB")]
+    pub(crate) rotate: u64,
+    /// How many that were set aside are kept.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) keep: usize,
+}
+
+/// A size in bytes: `256MiB`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("write a whole number and B, KiB, MiB or GiB".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "write a whole number and B, KiB, MiB or GiB".to_owned())?;
+    number.checked_mul(factor).filter(|size| *size >= 4_096).ok_or_else(|| "at least 4 KiB".to_owned())
 }
 
 /// A number of at least 0.

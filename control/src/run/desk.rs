@@ -74,10 +74,14 @@ impl FrontDesk {
     }
 
     /// Begins to answer; gives the address of the links.
-    pub(crate) fn open(self: &Arc<Self>, settings: &Settings) -> Result<Option<SocketAddr>, Failure> {
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        settings: &Settings,
+        records: Option<axum::Router>,
+    ) -> Result<Option<SocketAddr>, Failure> {
         let mut at = None;
         if let Some(listen) = &settings.listen {
-            let addr = server::start(listen, Arc::clone(self) as Arc<dyn Desk>)?;
+            let addr = server::start(listen, Arc::clone(self) as Arc<dyn Desk>, records)?;
             let base = settings.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
             *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
             at = Some(addr);
@@ -89,7 +93,7 @@ impl FrontDesk {
             .filter(|l| settings.listen.as_ref() != Some(l))
             .collect();
         for listen in others {
-            let addr = server::start(&listen, Arc::clone(self) as Arc<dyn Desk>)?;
+            let addr = server::start(&listen, Arc::clone(self) as Arc<dyn Desk>, None)?;
             at = at.or(Some(addr));
         }
         Ok(at)

@@ -34,6 +34,7 @@ use crate::owner::{self, Owner};
 use crate::pool::Pool;
 use crate::providers::envoy::Bounds;
 use crate::rollout_file::{self, Loaded};
+use crate::shadow::collect::{self, Collector, Out};
 use crate::store::{Entry, Row, Store};
 use crate::target::Target;
 use crate::web::Web;
@@ -66,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Option<String>,
     /// How that address is called from outside.
     pub(crate) public_url: Option<String>,
+    /// Where records of comparisons are written that proxies send to `listen`.
+    pub(crate) records: Option<Out>,
 }
 
 /// One rollout, set up.
@@ -74,6 +77,13 @@ struct Prepared {
     target: Arc<Target>,
     target_path: PathBuf,
     published: PathBuf,
+}
+
+/// The receiving end of records, which says on the console what keeps it from writing.
+fn collector(out: Out, console: &Arc<Console>) -> Result<axum::Router, Failure> {
+    let console = Arc::clone(console);
+    let token = std::env::var(collect::TOKEN).ok().filter(|token| !token.is_empty());
+    Ok(collect::router(Collector::start(out, token, move |text| console.note("-", "records", text))?))
 }
 
 /// Runs all rollouts to their end; gives the exit code of the worst.
@@ -141,7 +151,8 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
             memory: Memory::with(store.waiting()?.into_iter().filter(|c| c.rollout == name).collect()),
         });
     }
-    if let Some(at) = desk.open(settings)? {
+    let records = settings.records.clone().map(|out| collector(out, &console)).transpose()?;
+    if let Some(at) = desk.open(settings, records)? {
         console.note("-", "listening", &format!("listening on {at}"));
     }
     let inboxes = Arc::new(inboxes);

@@ -3,6 +3,7 @@
 //! `lines` cuts files into lines, `fields` says where in a line each thing stands, `record` reads one, `labels` keeps who was right, and `page`
 //! draws what was found. What records mean is `headgate_rollout::shadow`'s.
 
+pub(crate) mod collect;
 pub(crate) mod fields;
 pub(crate) mod labels;
 pub(crate) mod lines;

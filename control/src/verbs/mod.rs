@@ -49,7 +49,7 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Explain(args) => explain::run(&args),
         Verb::Token(args) => token::run(&args),
         Verb::Stats(args) => stats::run(&args),
-        Verb::Shadow(args) => shadow::run(&args.kind),
+        Verb::Shadow(args) => shadow::run(&args.kind, cli.json),
         Verb::Init(args) => init::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Report(args) => report::run(&args),

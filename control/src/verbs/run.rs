@@ -7,6 +7,7 @@ use crate::answer::Answer;
 use crate::cli::rollouts::Run;
 use crate::exit::{Exit, Failure};
 use crate::run::{self, Settings};
+use crate::shadow::collect::{KEEP, Out, ROTATE};
 
 pub(super) fn run(args: &Run, json: bool) -> Result<Answer, Failure> {
     let force = args.force.then(|| Force { actor: args.who.name(), reason: args.who.reason.clone() });
@@ -20,6 +21,7 @@ pub(super) fn run(args: &Run, json: bool) -> Result<Answer, Failure> {
         force,
         listen: args.listen.clone(),
         public_url: args.public_url.clone(),
+        records: args.records.clone().map(|path| Out { path, rotate: ROTATE, keep: KEEP }),
     };
     // A pipeline sees one code for a bad file, whatever is bad about it.
     let exit = run::run(&settings).map_err(|failure| match failure.exit {

@@ -48,8 +48,8 @@ pub struct Answer<'a> {
 
 /// gRPC statuses that are the server's fault: unknown, deadline exceeded, unimplemented, internal, unavailable, data loss.
 const GRPC_FAILURES: [u16; 6] = [2, 4, 12, 13, 14, 15];
-/// Why there is no answer although the version could not help it: the user went away, or the proxy got another configuration.
-const NOBODYS_FAULT: [&str; 2] = ["aborted", "reconfigured"];
+/// Why there is no answer although the version could not help it: the user went away, or the proxy got another configuration or a kill.
+const NOBODYS_FAULT: [&str; 3] = ["aborted", "reconfigured", "killed"];
 
 impl Answer<'_> {
     /// Whether it is an error of the server's, or none.

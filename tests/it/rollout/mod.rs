@@ -4,6 +4,7 @@ mod airflow;
 mod bandit;
 mod blue_green;
 mod canary;
+mod compared;
 mod decisions;
 mod killed;
 mod load;

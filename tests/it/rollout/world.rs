@@ -7,7 +7,7 @@ use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use headgate_tests::{Bootstrap, Envoy, Fault, Result, headgate_binary, wait_until};
+use headgate_tests::{Bootstrap, Envoy, Fault, Result, headgate_binary, shadow_wasm, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncBufReadExt as _;
@@ -34,18 +34,30 @@ impl World {
 
     /// The same with a bootstrap that a test changed.
     pub(super) async fn with(change: impl FnOnce(&mut Value)) -> Result<Self> {
+        Self::of(change, route(1, 0), None).await
+    }
+
+    /// With the filter that compares, and a route with this shadow.
+    pub(super) async fn comparing(shadow: Value) -> Result<Self> {
+        let mut route = route(1, 0);
+        route["shadow"] = shadow;
+        Self::of(|_| {}, route, Some(shadow_wasm()?)).await
+    }
+
+    async fn of(change: impl FnOnce(&mut Value), route: Value, filter: Option<PathBuf>) -> Result<Self> {
         let versions = Versions::start().await?;
         let bootstrap = Bootstrap::filter_state()?.edit(|bootstrap| {
             bootstrap["stats_flush_interval"] = json!("0.2s");
             change(bootstrap);
         });
-        let envoy = versions.behind(bootstrap).concurrency(2).start().await?;
+        let envoy = versions.behind(bootstrap).concurrency(2);
+        let envoy = if let Some(filter) = filter { envoy.wasm(&filter) } else { envoy }.start().await?;
         let world = Self { versions, envoy, home: tempfile::tempdir()? };
         let proxy = json!({"name": "edge", "admin": format!("http://{}", world.envoy.admin().addr())});
         let target =
             json!({"name": "model", "publisher": {"file": {"path": world.envoy.ecds_path()}}, "proxies": [proxy]});
         std::fs::write(world.path("target.json"), target.to_string())?;
-        std::fs::write(world.path("plugin.json"), json!({"routes": [route(1, 0)]}).to_string())?;
+        std::fs::write(world.path("plugin.json"), json!({"routes": [route]}).to_string())?;
         let ran = world.headgate(&["push", &world.text("target.json"), "-f", &world.text("plugin.json")]).await?;
         assert_eq!(ran.code, 0, "{ran:?}");
         Ok(world)

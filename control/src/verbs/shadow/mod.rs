@@ -1,7 +1,9 @@
 //! `headgate shadow`: a shadow's answers beside those that users got.
 
 mod analyze;
+mod collect;
 mod label;
+mod report;
 
 use headgate_rollout::shadow::Limits;
 
@@ -9,8 +11,10 @@ use crate::answer::Answer;
 use crate::cli::shadow::{self, Kind};
 use crate::exit::Failure;
 
-pub(super) fn run(kind: &Kind) -> Result<Answer, Failure> {
+pub(super) fn run(kind: &Kind, as_json: bool) -> Result<Answer, Failure> {
     match kind {
+        Kind::Report(args) => report::run(args),
+        Kind::Collect(args) => collect::run(args, as_json),
         Kind::Analyze(args) => analyze::run(args),
         Kind::Label(args) => label::run(args),
     }

@@ -1,0 +1,84 @@
+//! A shadow step whose copies the filter compares: a version that agrees climbs, one that does not meets no user.
+
+use std::sync::atomic::Ordering;
+
+use headgate_tests::{Conduct, Result};
+use serde_json::{Value, json};
+
+use super::world::World;
+
+/// Copies of half of the users, compared by `compare`, until 100 of them are judged.
+fn compared(file: &mut Value) {
+    file["spec"]["strategy"] = json!({"shadow": {
+        "mode": "compare",
+        "share": "50%",
+        "duration": "2s",
+        "minComparisons": 100,
+        "steps": [{"weight": "50%", "duration": "1s"}, {"weight": "100%", "duration": "1s"}],
+    }});
+    file["spec"]["monitoring"]["duration"] = json!("0s");
+}
+
+/// A world whose route says how answers are compared.
+async fn world(compare: Value) -> Result<World> {
+    let world =
+        World::comparing(json!({"cluster": "model-v2", "share": 0, "timeoutMs": 5_000, "compare": compare})).await?;
+    world.applied().await?;
+    Ok(world)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_agrees_climbs() -> Result<()> {
+    // The two versions' bodies tell their names; the statuses agree.
+    let world = world(json!({"body": "none"})).await?;
+    let load = world.load().await?;
+    let ran = world.run(&world.rollout(compared)?, &[])?.ended().await?;
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let verdict = ran.events().into_iter().find(|e| e["kind"] == "verdict").unwrap_or_else(|| panic!("{}", ran.out));
+    assert_eq!((&verdict["weights"]["canary"], &verdict["weights"]["shadow"]), (&json!(0), &json!(5_000)), "{verdict}");
+    assert!(
+        verdict["text"].as_str().is_some_and(|t| t.contains("agreement") && t.contains("comparisons")),
+        "{verdict}"
+    );
+    let seen = load.stop().await?;
+    assert!(seen.failed().is_empty(), "{:?}", seen.failed());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_answers_otherwise_meets_no_user() -> Result<()> {
+    let world = world(json!({"body": "digest"})).await?;
+    let load = world.load().await?;
+    let ran = world.run(&world.rollout(compared)?, &[])?.ended().await?;
+    assert_eq!(ran.code, 10, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("agreement is 0 %"), "{}", ran.out);
+    let target = world.text("target.json");
+    let told = world
+        .headgate(&["shadow", "report", &target, "--route", "model", "--comparisons", "50", "--json"])
+        .await?
+        .json()?;
+    assert_eq!(told["verdict"]["recommendation"], "investigateDisagreement", "{told}");
+    let seen = load.stop().await?;
+    assert!(seen.failed().is_empty(), "{:?}", seen.failed());
+    assert_eq!(seen.canary.load(Ordering::Relaxed), 0);
+    let copied = world.versions.canary.seen();
+    assert!(!copied.is_empty() && copied.iter().all(|request| request.is_copy()), "a user was sent to it");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_fails_copies_is_taken_back_for_its_errors() -> Result<()> {
+    let world = world(json!({"body": "none"})).await?;
+    world.versions.canary.behave(Conduct { failing: 3, ..Conduct::default() });
+    let load = world.load().await?;
+    let rollout = world.rollout(|file| {
+        compared(file);
+        file["spec"]["strategy"]["shadow"]["criteria"] = json!([{"metric": "agreement", "min": "1%"}]);
+    })?;
+    let ran = world.run(&rollout, &[])?.ended().await?;
+    assert_eq!(ran.code, 10, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("errorRate is"), "{}", ran.out);
+    let seen = load.stop().await?;
+    assert_eq!((seen.failed().len(), seen.canary.load(Ordering::Relaxed)), (0, 0));
+    Ok(())
+}
