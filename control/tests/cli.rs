@@ -319,7 +319,7 @@ fn a_kill_does_not_wait_for_a_writer_that_hangs() {
 #[test]
 fn init_writes_a_starter_that_validate_takes_and_never_writes_over_a_file() {
     let folder = Folder::new();
-    for strategy in ["canary", "blue-green", "shadow"] {
+    for strategy in ["canary", "blue-green", "shadow", "ab", "bandit"] {
         let path = folder.0.path().join(format!("{strategy}.yaml")).display().to_string();
         let names = ["--name", "shop-v2", "--target", "target.yaml", "--route", "shop"];
         let ran = headgate(&[["init", "--strategy", strategy, &path].as_slice(), names.as_slice()].concat());
@@ -339,16 +339,7 @@ fn init_writes_a_starter_that_validate_takes_and_never_writes_over_a_file() {
 }
 
 #[test]
-fn strategies_that_are_not_built_are_refused_and_help_says_which_fits() {
-    for strategy in ["ab"] {
-        let ran = headgate(&["init", "--strategy", strategy, "-"]);
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-        assert!(
-            ran.err.contains("is not there yet") && ran.err.contains("canary, blue-green and shadow"),
-            "{}",
-            ran.err
-        );
-    }
+fn help_says_which_strategy_fits() {
     let help = headgate(&["init", "--help"]).out;
     for word in ["who meets a bad version", "cost beside stable", "cut-over", "a business metric", "safety", "bandit"] {
         assert!(help.contains(word), "{word}: {help}");

@@ -18,27 +18,21 @@ pub(crate) struct Names<'a> {
     pub(crate) file: &'a str,
 }
 
-/// The starter of a strategy, or why there is none.
-pub(crate) fn starter(strategy: Strategy, names: Names<'_>) -> Result<String, String> {
+/// The starter of a strategy.
+pub(crate) fn starter(strategy: Strategy, names: Names<'_>) -> String {
     let template = match strategy {
         Strategy::Canary => include_str!("canary.yaml"),
         Strategy::BlueGreen => include_str!("blue-green.yaml"),
         Strategy::Shadow => include_str!("shadow.yaml"),
         Strategy::Bandit => include_str!("bandit.yaml"),
-        Strategy::Ab => {
-            return Err(
-                "an A/B test is not there yet: this version runs canary, blue-green and shadow rollouts, and bandits. \
-                 Take `--strategy canary` and give the business metric a criterion of its own (`spec.metrics`)"
-                    .to_owned(),
-            );
-        }
+        Strategy::Ab => include_str!("ab.yaml"),
     };
     // Quoted as YAML (JSON strings are), unless plain text means itself.
-    Ok(template
+    template
         .replace("{{name}}", &plain(names.name))
         .replace("{{target}}", &plain(names.target))
         .replace("{{route}}", &plain(names.route))
-        .replace("{{file}}", &names.file.replace(|c: char| c.is_control(), " ")))
+        .replace("{{file}}", &names.file.replace(|c: char| c.is_control(), " "))
 }
 
 /// A text as a YAML scalar that is that text.

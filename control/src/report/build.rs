@@ -2,9 +2,9 @@
 //! simulated one.
 
 use headgate_rollout::Plan;
-use headgate_rollout::file::WHOLE;
+use headgate_rollout::file::{Hypothesis, WHOLE};
 use headgate_rollout::plan::{StepKind, StrategyKind};
-use headgate_rollout::state::{Figures, Look, Outcome, State, VerdictKind};
+use headgate_rollout::state::{Answer, Figures, Look, Outcome, State, TestLook, VerdictKind};
 use headgate_rollout::tick::EventKind;
 
 use super::{Criterion, Event, Point, Step, Story, Tone, Unit};
@@ -154,7 +154,11 @@ fn criteria(looks: &[Look]) -> Vec<Criterion> {
             let at = match out.iter().position(|c| c.name == figures.name) {
                 Some(at) => at,
                 None => {
-                    out.push(Criterion { name: figures.name.clone(), unit: unit(figures), ..Criterion::default() });
+                    out.push(Criterion {
+                        name: figures.name.clone(),
+                        unit: unit(&figures.unit),
+                        ..Criterion::default()
+                    });
                     out.len() - 1
                 }
             };
@@ -164,12 +168,43 @@ fn criteria(looks: &[Look]) -> Vec<Criterion> {
                 criterion.points.push(point(look.at_ms, figures));
             }
         }
+        if let Some(test) = look.test.as_deref() {
+            let name = format!("A/B test: {}, B less A", test.metric);
+            if !out.iter().any(|c| c.name == name) {
+                out.insert(0, Criterion { name: name.clone(), unit: unit(&test.unit), ..Criterion::default() });
+            }
+            if let Some(criterion) = out.iter_mut().find(|c| c.name == name) {
+                criterion.allowed = test.sentence.clone();
+                criterion.points.push(difference(look.at_ms, test));
+            }
+        }
     }
     out
 }
 
-fn unit(figures: &Figures) -> Unit {
-    match figures.unit.as_str() {
+/// The difference of an A/B test with its interval, and where it is decided.
+fn difference(at_ms: u64, test: &TestLook) -> Point {
+    let factor = if unit(&test.unit) == Unit::Milliseconds { 1e-3 } else { 1.0 };
+    let value = |value: Option<f64>| value.filter(|v| v.is_finite()).map(|v| v * factor);
+    // What is not worse by the margin may be lower where more is better.
+    let side = if test.higher { -test.margin } else { test.margin };
+    let boundary = if test.hypothesis == Hypothesis::Superiority { 0.0 } else { side * factor };
+    #[expect(clippy::cast_precision_loss, reason = "requests, far below 2^52")]
+    let samples = Some(test.units.iter().sum::<u64>() as f64);
+    Point {
+        at_ms,
+        measured: value(test.estimate),
+        lower: value(test.low),
+        upper: value(test.high),
+        baseline: None,
+        limit: Some(boundary),
+        failed: test.conclusive && test.answer == Answer::AWins,
+        samples,
+    }
+}
+
+fn unit(unit: &str) -> Unit {
+    match unit {
         "share" => Unit::Share,
         "micros" => Unit::Milliseconds,
         _ => Unit::Number,
@@ -177,7 +212,7 @@ fn unit(figures: &Figures) -> Unit {
 }
 
 fn point(at_ms: u64, figures: &Figures) -> Point {
-    let factor = if unit(figures) == Unit::Milliseconds { 1e-3 } else { 1.0 };
+    let factor = if unit(&figures.unit) == Unit::Milliseconds { 1e-3 } else { 1.0 };
     // What is no number has no place in a chart.
     let value = |value: Option<f64>| value.filter(|v| v.is_finite()).map(|v| v * factor);
     #[expect(clippy::cast_precision_loss, reason = "requests, far below 2^52")]

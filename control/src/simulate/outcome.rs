@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use headgate_rollout::simulate::{BEGAN_MS, Lived};
-use headgate_rollout::state::{Look, Outcome, VerdictKind};
+use headgate_rollout::state::{Answer, Look, Outcome, VerdictKind};
 use headgate_rollout::tick::EventKind;
 use serde::Serialize;
 
@@ -33,6 +33,12 @@ pub(crate) struct Summary {
     pub(crate) seeds: u64,
     /// How many ended so.
     pub(crate) outcomes: BTreeMap<&'static str, u64>,
+    /// What A/B tests came to, and how many did.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) answers: BTreeMap<&'static str, u64>,
+    /// How long a test took until it had its answer: the median, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) answered_ms: Option<u64>,
     /// Of those rolled back, how many at which step by which criterion.
     pub(crate) rolled_back: BTreeMap<String, u64>,
     /// From the canary's fault to the rollback: the median and the longest, milliseconds.
@@ -49,6 +55,15 @@ const fn word(outcome: Outcome) -> &'static str {
         Outcome::Held => "held",
         Outcome::Aborted => "aborted",
         Outcome::Failed => "failed",
+    }
+}
+
+const fn answer_word(answer: Answer) -> &'static str {
+    match answer {
+        Answer::BWins => "bWins",
+        Answer::AWins => "aWins",
+        Answer::Equivalent => "equivalent",
+        Answer::Inconclusive => "inconclusive",
     }
 }
 
@@ -90,8 +105,14 @@ fn failed(look: &Look) -> Option<String> {
 pub(crate) fn summary(lives: &[Lived], ended: &[Ended]) -> Summary {
     let mut out = Summary { seeds: lives.len() as u64, ..Summary::default() };
     let mut noticed = Vec::new();
+    let mut answered = Vec::new();
     for (lived, ended) in lives.iter().zip(ended) {
         *out.outcomes.entry(ended.outcome).or_insert(0) += 1;
+        if let Some(answer) = lived.state.test.as_ref().and_then(|t| t.answer) {
+            *out.answers.entry(answer_word(answer)).or_insert(0) += 1;
+            let told = lived.events.iter().find(|(_, e)| matches!(e.kind, EventKind::Verdict | EventKind::Held));
+            answered.extend(told.map(|(at, _)| at.saturating_sub(BEGAN_MS)));
+        }
         if ended.outcome == "rolledBack" {
             let by = ended.criterion.as_deref().unwrap_or("policy");
             *out.rolled_back.entry(format!("{} by {by}", ended.step)).or_insert(0) += 1;
@@ -100,6 +121,8 @@ pub(crate) fn summary(lives: &[Lived], ended: &[Ended]) -> Summary {
             out.exposed = out.exposed.max(most);
         }
     }
+    answered.sort_unstable();
+    out.answered_ms = answered.get(answered.len() / 2).copied();
     noticed.sort_unstable();
     if let (Some(median), Some(longest)) = (noticed.get(noticed.len() / 2), noticed.last()) {
         out.noticed_ms = Some((*median, *longest));

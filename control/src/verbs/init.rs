@@ -17,7 +17,7 @@ pub(super) fn run(args: &Init) -> Result<Answer, Failure> {
     let printed = args.file == Path::new("-");
     let file = if printed { "rollout.yaml".to_owned() } else { args.file.display().to_string() };
     let names = Names { name: &args.name, target: &args.target, route: &args.route, file: &file };
-    let text = starter(args.strategy, names).map_err(|reason| Failure::new(Exit::Usage, reason))?;
+    let text = starter(args.strategy, names);
     let strategy = args.strategy.as_str();
     if printed {
         return Ok(Answer::done(json!({"strategy": strategy, "text": text}), text));

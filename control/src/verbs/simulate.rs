@@ -130,6 +130,20 @@ fn verdict(summary: &Summary) -> String {
     let counts: Vec<String> =
         summary.outcomes.iter().map(|(name, n)| format!("{n} of {} {}", summary.seeds, word(name))).collect();
     let mut out = counts.join(", ");
+    if !summary.answers.is_empty() {
+        let words = |name: &str| match name {
+            "bWins" => "B is better (or what was asked for)",
+            "aWins" => "A is better",
+            "equivalent" => "no difference that matters",
+            _ => "not decided in its time",
+        };
+        let list: Vec<String> = summary.answers.iter().map(|(name, n)| format!("{n} {}", words(name))).collect();
+        out.push_str(&format!("\n  the test: {}", list.join(", ")));
+        if let Some(ms) = summary.answered_ms {
+            let time = humantime::format_duration(Duration::from_millis(ms / 1_000 * 1_000));
+            out.push_str(&format!("; after {time} (median)"));
+        }
+    }
     for (by, n) in &summary.rolled_back {
         out.push_str(&format!("\n  {n} at {by}"));
     }

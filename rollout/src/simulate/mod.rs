@@ -3,7 +3,7 @@
 //! It answers "with this traffic, would this plan notice?" before anybody is at risk. Proxies take what is published at once, gates say
 //! yes, somebody resumes after pauses, the fail-safe route is in order: what is simulated is the judgement, not the network.
 //! Criteria whose numbers come from elsewhere (CPU, memory, custom metrics, values) are left out, and [`Lived::left_out`] names them;
-//! outcomes of success are simulated. A hold that lasts as long as the step is taken for its end.
+//! outcomes of success are simulated, and stand for the conversions or values that an A/B test is about. A hold that lasts as long as the step is taken for its end.
 
 pub mod bandits;
 mod random;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::file::{Metric, WHOLE};
-use crate::measure::Totals;
+use crate::measure::{Snapshot, Totals};
 use crate::plan::{Plan, RewardSource, Source, StepKind, Weights};
 use crate::state::{Baseline, Look, Outcome, State};
 use crate::tick::{
@@ -137,6 +137,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, keep_looks: bool) -
     let (plan, left_out) = simulated(plan);
     let told = plan.bandit.as_ref().is_some_and(|b| matches!(b.source, RewardSource::Outcomes { .. }));
     let outcomes = told
+        || plan.test().is_some()
         || plan.steps.iter().chain([&plan.monitoring]).flat_map(|s| &s.criteria).any(|c| c.metric == Metric::Success);
     let further: Vec<String> = plan.bandit.as_ref().map_or_else(Vec::new, |b| b.arms.iter().skip(2).cloned().collect());
     let (interval_ms, give_up) = (plan.judging.interval_ms, BEGAN_MS + 4 * plan.shortest_ms().max(3_600_000));
@@ -204,6 +205,10 @@ fn simulated(plan: &Plan) -> (Plan, Vec<String>) {
 
 /// Whether a hold has lasted as long as its step takes.
 fn held(plan: &Plan, state: &State, now: u64) -> bool {
+    // An A/B test that holds has said what it has to say.
+    if state.hold.is_some() && matches!(plan.step(state.step).kind, StepKind::Test(_)) {
+        return true;
+    }
     let patience = plan.step(state.step).duration_ms.unwrap_or(0).max(600_000);
     state.hold.as_ref().is_some_and(|hold| now.saturating_sub(hold.since_ms) >= patience)
 }
@@ -259,7 +264,10 @@ impl World<'_> {
             ..Input::default()
         };
         if wanted.readings {
-            let snapshot = self.traffic.snapshot(&self.plan.stable, &self.plan.canary);
+            let mut snapshot = self.traffic.snapshot(&self.plan.stable, &self.plan.canary);
+            if let Some(goal) = self.plan.test().and_then(|test| test.primary.goal.clone()) {
+                self.convert(&mut snapshot, &goal);
+            }
             input.readings.push(Reading { proxy: PROXY.to_owned(), snapshot: Ok(Arc::new(snapshot)) });
         }
         if let Some(gate) = wanted.gate {
@@ -289,6 +297,18 @@ impl World<'_> {
             });
         }
         input
+    }
+
+    /// A success is a conversion, for the goal that an A/B test is about.
+    fn convert(&self, snapshot: &mut Snapshot, goal: &str) {
+        let (canary, stable) = self.traffic.outcomes();
+        for (variant, sums) in [(&self.plan.canary, canary), (&self.plan.stable, stable)] {
+            for counters in snapshot.variants.get_mut(variant).into_iter().flat_map(|s| s.values_mut()) {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
+                let reached = sums.buckets.iter().map(|(_, successes)| *successes as u64).collect();
+                counters.goals.insert(goal.to_owned(), reached);
+            }
+        }
     }
 
     fn act(&mut self, effects: &[crate::tick::Effect]) {

@@ -1,5 +1,6 @@
 //! Rollouts by the real `headgate run` on a real Envoy with users who ask all the time.
 
+mod ab;
 mod airflow;
 mod bandit;
 mod blue_green;
