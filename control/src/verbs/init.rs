@@ -34,6 +34,7 @@ pub(super) fn run(args: &Init) -> Result<Answer, Failure> {
         }
     })?;
     opened.write_all(text.as_bytes()).map_err(|e| Failure::failed(format!("{file} cannot be written: {e}")))?;
-    let next = format!("{file}: a {strategy} rollout to start from\nnext: edit it, then `headgate validate {file}`");
+    let next =
+        format!("{file}: a rollout to start from, strategy {strategy}\nnext: edit it, then `headgate validate {file}`");
     Ok(Answer::done(json!({"strategy": strategy, "file": args.file}), next))
 }

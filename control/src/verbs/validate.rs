@@ -85,8 +85,12 @@ pub(super) fn run(args: &Validate) -> Result<Answer, Failure> {
 /// A rollout in a line, and what is missing beside it.
 fn rollout(loaded: &Loaded) -> String {
     let plan = &loaded.plan;
-    let weights: Vec<String> =
-        plan.steps.iter().filter(|s| matches!(s.kind, StepKind::Weight)).map(|s| s.name.clone()).collect();
+    let weights: Vec<String> = plan
+        .steps
+        .iter()
+        .filter(|s| matches!(s.kind, StepKind::Weight | StepKind::Test(_)))
+        .map(|s| s.name.clone())
+        .collect();
     let took = std::time::Duration::from_millis(plan.shortest_ms());
     let mut out = format!(
         "rollout {} of route {}: {}, {} at the least",

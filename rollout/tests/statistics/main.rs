@@ -8,6 +8,8 @@ mod traffic;
 mod bandit_simulated;
 mod compare_simulated;
 mod degenerate;
+mod evidence_simulated;
+mod experiment_simulated;
 mod paired;
 mod published;
 mod sequential_simulated;
