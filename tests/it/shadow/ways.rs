@@ -49,14 +49,10 @@ async fn a_user_who_goes_away_is_counted_and_the_late_answer_harms_nothing() -> 
     for workers in [1, 2] {
         let world = World::start().await?;
         let envoy = world.envoy(json!({}))?.concurrency(workers).start().await?;
-        for _ in 0..3 {
+        for n in 1..=3 {
             let mut client = envoy.http1().await?;
             let held = tokio::spawn(async move { client.get("/hold", &USER).await });
-            let (stable, shadow) = (world.stable.count(), world.shadow.count());
-            wait_until("both have it", || async {
-                Ok(world.stable.count() > stable && world.shadow.count() > shadow || world.shadow.count() == 3)
-            })
-            .await?;
+            wait_until("both have it", || async { Ok((world.stable.count(), world.shadow.count()) == (n, n)) }).await?;
             held.abort();
         }
         wait_until("all have gone away", || async { Ok(envoy.metrics().await?.sum("headgate_responses", &[]) == 3) })
