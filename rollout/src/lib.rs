@@ -3,7 +3,7 @@
 //! A rollout file ([`mod@file`]) is checked into a [`plan`]. Readings of the proxies' counters become increments since a step
 //! began ([`measure`]), the judge says of each criterion pass, fail, inconclusive or error, and [`tick()`]
 //! turns a [`state`], the plan and what was seen into the next state and effects. The live runner and the simulation call that
-//! one function. What a shadow's compared answers say is in [`shadow`].
+//! one function. What was promoted is watched by [`drift`]. What a shadow's compared answers say is in [`shadow`].
 //!
 //! It does not read clocks, files or networks, publishes nothing and asks nobody: time and what was seen come in,
 //! effects go out.
@@ -11,6 +11,7 @@
 //! Architecture Invariant: no clock, no randomness, no log, no I/O.
 
 pub mod bandit;
+pub mod drift;
 pub mod file;
 mod judge;
 pub mod measure;

@@ -187,6 +187,8 @@ pub enum NotificationKind {
     Stale,
     /// The way back was rehearsed.
     Drill,
+    /// What was promoted drifts, or does not any more.
+    Drift,
 }
 
 /// What happens when proxies reject a publish or do not answer.

@@ -5,6 +5,7 @@ mod around;
 mod bandit;
 mod criteria;
 mod noninferiority;
+mod drift;
 mod steps;
 
 use std::collections::BTreeSet;
@@ -164,6 +165,7 @@ fn compile(rollout: &Rollout) -> (Plan, Vec<Problem>) {
         stale_after_ms: checks.span("spec.monitoring.staleAfter", spec.monitoring.stale_after.as_ref(), 48 * HOUR),
         replicates: BTreeSet::new(),
         goals: spec.goals.clone(),
+        drift: drift::check(&context, &mut checks),
         providers: spec.providers.clone(),
         notifications: spec.notifications.clone(),
         failsafe_cluster: spec.finalising.cluster.clone(),
@@ -318,6 +320,9 @@ fn replicates(plan: &Plan) -> BTreeSet<Replicate> {
                 _ => [Replicate::Finished, Replicate::Failures],
             });
         }
+    }
+    if plan.drift.is_some() {
+        out.extend([Replicate::Requests, Replicate::Finished, Replicate::Failures, Replicate::Latency]);
     }
     out
 }

@@ -8,6 +8,7 @@ mod analysis;
 mod around;
 mod bandit;
 mod check;
+mod drift;
 mod strategy;
 mod value;
 
@@ -23,6 +24,7 @@ pub use around::{
 };
 pub use bandit::{AtEnd, Bandit, BanditPolicy, OnGuardrail, RewardMetric};
 pub use check::{Force, Problem, check, check_forced};
+pub use drift::{Drift, Performance};
 pub use strategy::{
     AnalysisStep, BlueGreen, Canary, ExpectedAnswer, PauseStep, ReadinessRequest, RollbackMode, RollbackPolicy,
     ShadowFirst, ShadowMode, ShadowStep, Step, Strategy,
@@ -116,6 +118,9 @@ pub struct Spec {
     /// The time after 100 %. Default: judged for `24h`, stale after `48h`.
     #[serde(default)]
     pub monitoring: Monitoring,
+    /// Whether it is watched afterwards that predictions, latency and performance stay what they were. Default: no. Example: `{window: 1h}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// How the end is verified. Default: the fail-safe route is seen to reach the new version.
     #[serde(default)]
     pub finalising: Finalising,

@@ -65,6 +65,9 @@ pub struct Plan {
     /// Goals that the published route must count. Whoever publishes puts them in the place of those of the same name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goals: Vec<Goal>,
+    /// What is watched after promotion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<crate::drift::Watch>,
     /// Providers, by name, as written.
     pub providers: BTreeMap<String, Provider>,
     /// Who is told, as written.

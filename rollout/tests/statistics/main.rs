@@ -10,6 +10,7 @@ mod compare_simulated;
 mod degenerate;
 mod evidence_simulated;
 mod experiment_simulated;
+mod drift_simulated;
 mod paired;
 mod published;
 mod sequential_simulated;

@@ -2,7 +2,7 @@
 
 use headgate_rollout::stats::Reason;
 use headgate_rollout::stats::bayes::{Mean, Rate};
-use headgate_rollout::stats::drift;
+use headgate_rollout::stats::drift::{self, Ask};
 use headgate_rollout::stats::fixed::intervals::{newcombe, wilson};
 use headgate_rollout::stats::fixed::lift::Lift;
 use headgate_rollout::stats::fixed::means::{Moments, welch};
@@ -408,4 +408,49 @@ fn drift_of_distributions() {
     close(found.p, drift::kolmogorov_sf(0.1 * 50f64.sqrt()));
     assert!(drift::psi(&[10.0, 0.0, 90.0], &[10.0, 5.0, 85.0]).unwrap().size.is_finite());
     close(drift::decline(0.8, 0.76).unwrap(), 0.05);
+}
+
+#[test]
+fn what_chance_makes_of_drift() {
+    // scipy.stats.kstwobign.isf; 1.358 and 1.628 stand in every table of two-sample critical values (Massey 1951).
+    for (alpha, x) in
+        [(0.1, 1.2238478702), (0.05, 1.3580986393), (0.01, 1.6276236115), (0.001, 1.9494746035), (1e-6, 2.6933861345)]
+    {
+        close(drift::kolmogorov_isf(alpha), x);
+    }
+    // scipy.stats.ks_2samp of two samples of 100 with these counts: D = 0.15; kstwobign.sf(D sqrt(50)) = 0.2105516327.
+    let histogram = |counts: [f64; 6]| Histogram::new(vec![1.0, 2.0, 3.0, 4.0, 5.0], counts.to_vec()).unwrap();
+    let (a, b) = (histogram([12., 18., 25., 20., 15., 10.]), histogram([8., 12., 20., 25., 20., 15.]));
+    let found = drift::smirnov(&a, &b, &Ask::at(0.05)).unwrap();
+    close(found.size, 0.15);
+    close(found.p, 0.2105516327);
+    close(found.noise, 1.3580986393 / 50f64.sqrt());
+    // Within the fourth bin one sample may have .75 while the other still has .40.
+    close(found.at_most, 0.35);
+    // Yurdakul and Naranjo 2020: chi-square's quantile times 1/n + 1/m; for ten bins and two thousand values, 16.91897760 * 0.002.
+    let flat = [100.0; 10];
+    let found = drift::population_stability(&flat, &flat, &Ask::at(0.05)).unwrap();
+    close(found.noise, 16.9189776046 * 0.002);
+    assert!(found.size.abs() < 1e-12 && !found.moved(0.0));
+    let clustered = Ask { reference_effect: 3.0, now_effect: 5.0, ..Ask::at(0.05) };
+    close(drift::population_stability(&flat, &flat, &clustered).unwrap().noise, 16.9189776046 * 0.008);
+    close(
+        (1..=100_000).map(|look| drift::share_of_alpha(0.05, look)).sum::<f64>() + 0.05 * 6.0 / 9.8696044 / 1e5,
+        0.05,
+    );
+}
+
+#[test]
+fn bins_hold_a_tenth_each_and_stay_whole() {
+    let edges = |n: usize| (1..n).map(|e| e as f64).collect::<Vec<_>>();
+    let bins = |counts: &[f64]| {
+        let histogram = Histogram::new(edges(counts.len()), counts.to_vec()).unwrap();
+        drift::Bins::new(&histogram, 10).map(|bins| bins.counts(&histogram).unwrap())
+    };
+    assert_eq!(bins(&[1.0; 80]).unwrap(), [8.0; 10]);
+    // One bin that holds half of all stays one; what is empty is nobody's bin.
+    let half = bins(&[0.0, 50.0, 0.0, 10.0, 10.0, 10.0, 10.0, 10.0, 0.0]).unwrap();
+    assert_eq!(half, [50.0, 10.0, 10.0, 10.0, 10.0, 10.0]);
+    assert!(matches!(bins(&[0.0, 7.0, 0.0]), Err(Reason::TooFew { .. })));
+    assert!(matches!(bins(&[0.0, 0.0]), Err(Reason::NoData(_))));
 }
