@@ -1,5 +1,6 @@
 //! The command line: verbs, arguments and help. What they do is in `verbs`.
 
+pub(crate) mod drift;
 pub(crate) mod rollouts;
 pub(crate) mod shadow;
 pub(crate) mod stats;
@@ -123,6 +124,11 @@ pub(crate) enum Verb {
     Drill(rollouts::Drill),
     /// Measure the stable version, to compare later rollouts with.
     Baseline(rollouts::Baseline),
+    /// Watch what was promoted: has its latency, or its performance, drifted from what it was?
+    #[command(
+        after_help = "Examples:\n  headgate drift shop-v2\n  headgate drift rollout.yaml --once --json\n  headgate drift rollout.yaml --pages mon-0.txt mon-24.txt fri-0.txt fri-24.txt\n\nNeeds `spec.drift` in the rollout file. Exit codes with --once and --pages: 0 steady, 13 drifted, 14 not known."
+    )]
+    Drift(drift::Drift),
     /// Tell which variant a request gets, and every rule passed on the way.
     #[command(
         after_help = "Examples:\n  headgate explain -f shop.yaml -H 'x-user-id: 7'\n  headgate explain -f shop.yaml --host shop.example --path '/v1/cart?beta=1' --cookie sid=abc\n  headgate explain -f shop.yaml --claim payload.sub=alice --address 203.0.113.9"

@@ -30,6 +30,10 @@ pub(crate) enum Exit {
     Held = 11,
     /// A rollout was aborted by a person.
     Aborted = 12,
+    /// What was promoted has drifted.
+    Drifted = 13,
+    /// Whether it has is not known.
+    Unknown = 14,
 }
 
 impl Exit {
@@ -47,6 +51,8 @@ impl Exit {
             Self::RolledBack => "rolledBack",
             Self::Held => "held",
             Self::Aborted => "aborted",
+            Self::Drifted => "drifted",
+            Self::Unknown => "unknown",
         }
     }
 

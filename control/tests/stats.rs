@@ -130,3 +130,28 @@ fn what_cannot_be_read_is_refused_with_its_place() {
         assert!(found["error"].as_str().unwrap().contains(why), "{found}");
     }
 }
+
+#[test]
+fn drift_of_distributions() {
+    let (code, found) = stats(&["drift", "--reference", "500,300,200", "--now", "400,400,200"], "");
+    assert_eq!(code, 0);
+    // By hand: -.1 ln .8 + .1 ln(4/3); chi-square's 99 % quantile with 2 degrees of freedom, 9.21034, times 2/1000.
+    close(&found["measures"][0]["size"], 0.1 * (5.0 / 3.0_f64).ln());
+    close(&found["measures"][0]["noise"], 9.210340372 * 0.002);
+    close(&found["measures"][1]["size"], 0.1);
+    assert_eq!(found["moved"], false, "{found}");
+    let csv = "bin,reference,now\nlow,800,200\nhigh,200,800\n";
+    let (_, found) = stats(&["drift", "--input", "-"], csv);
+    assert_eq!((&found["moved"], &found["thin"]), (&Value::Bool(true), &Value::Bool(false)), "{found}");
+    assert!(found["sentence"].as_str().unwrap().starts_with("The distribution has moved: "), "{found}");
+    let (_, classes) = stats(&["drift", "--input", "-", "--classes"], csv);
+    assert_eq!(classes["measures"].as_array().unwrap().len(), 1, "{classes}");
+    // Large, but so few that chance alone may do it.
+    let (_, few) = stats(&["drift", "--reference", "4,2", "--now", "2,4"], "");
+    assert_eq!((&few["moved"], &few["thin"]), (&Value::Bool(false), &Value::Bool(true)), "{few}");
+    assert_eq!(stats(&["drift", "--reference", "1,2", "--now", "1,2,3"], "").0, 2);
+    for wrong in ["0,0", "-1,2", "1.5,2", "NaN,1"] {
+        assert_eq!(stats(&["drift", &format!("--reference={wrong}"), "--now=1,2"], "").0, 3, "{wrong}");
+    }
+    assert_eq!(stats(&["drift", "--input", "-"], "bin,reference\na,1\n").0, 3);
+}

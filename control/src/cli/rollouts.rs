@@ -71,6 +71,9 @@ pub(crate) struct Run {
     /// at 256 MiB, eight of those are kept; HEADGATE_RECORDS_TOKEN is the token that senders must show.
     #[arg(long, value_name = "FILE", requires = "listen")]
     pub(crate) records: Option<PathBuf>,
+    /// Go on after a promotion, and watch what was promoted for drift (`spec.drift`) until it is stopped.
+    #[arg(long)]
+    pub(crate) drift: bool,
     #[command(flatten)]
     pub(crate) state: StateFolder,
 }
@@ -153,7 +156,10 @@ pub(crate) struct Record {
     /// For how long.
     #[arg(long = "for", value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
     pub(crate) duration: Duration,
-    /// What it is called (`analysis.baselineName`). Default: that name, else the route's.
+    /// Another variant than the stable one: a reference for drift.
+    #[arg(long, requires = "name")]
+    pub(crate) variant: Option<String>,
+    /// What it is called (`analysis.baselineName`, `drift.reference`). Default: that name, else the route's.
     #[arg(long)]
     pub(crate) name: Option<String>,
     #[command(flatten)]

@@ -53,6 +53,11 @@ pub(crate) enum Kind {
         after_help = "Example:\n  headgate stats segments --input segments.csv           # columns segment, variant, events, units"
     )]
     Segments(Values),
+    /// Has a distribution moved since a reference window?
+    #[command(
+        after_help = "Examples:\n  headgate stats drift --reference 500,300,200 --now 400,400,200\n  headgate stats drift --input bins.csv                   # columns bin, reference, now: counts, bins in order\n  headgate stats drift --input classes.csv --classes      # classes have no order: the stability index alone"
+    )]
+    Drift(super::drift::Moved),
     /// What each arm of a bandit earns, from counts by weight epoch: where weights followed the rewards, plain averages are biased and
     /// ordinary p-values mean nothing.
     #[command(

@@ -29,6 +29,11 @@ impl Console {
         Self { json, live, painted: Mutex::new(false) }
     }
 
+    /// Whether it is for programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     fn line(&self, text: &str) {
         let mut painted = self.painted.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = anstream::stdout().lock();

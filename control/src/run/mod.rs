@@ -7,6 +7,7 @@ mod ask;
 mod beside;
 pub(crate) mod console;
 mod desk;
+pub(crate) mod drift;
 mod failsafe;
 mod proposal;
 pub(crate) mod publish;
@@ -69,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) public_url: Option<String>,
     /// Where records of comparisons are written that proxies send to `listen`.
     pub(crate) records: Option<Out>,
+    /// Whether what was promoted is watched for drift afterwards.
+    pub(crate) drift: bool,
 }
 
 /// One rollout, set up.
@@ -159,9 +162,12 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
     let mail = (Arc::clone(&store), Arc::clone(&inboxes));
     let known = runners.iter().flat_map(|r| r.memory.waiting()).collect();
     std::thread::spawn(move || carry(&mail.0, &mail.1, known));
+    // Each rollout holds its target as long as it runs, and no longer.
+    drop(owners);
+    let drift = settings.drift;
     let threads: Vec<_> = runners
         .into_iter()
-        .map(|r| std::thread::Builder::new().name(r.plan.name.clone()).spawn(move || r.run()))
+        .map(|r| std::thread::Builder::new().name(r.plan.name.clone()).spawn(move || live(r, drift)))
         .collect();
     let mut worst = 0;
     for thread in threads {
@@ -172,6 +178,25 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
         worst = core::cmp::max_by_key(worst, exit, |e| rank(*e));
     }
     Ok(worst)
+}
+
+/// A rollout to its end and, if that is wanted, what was promoted afterwards.
+fn live(runner: Runner, drift: bool) -> u8 {
+    let watched = runner.plan.drift.clone().filter(|_| drift);
+    let (plan, target, store) = (Arc::clone(&runner.plan), Arc::clone(&runner.target), Arc::clone(&runner.store));
+    let (console, run, json) = (Arc::clone(&runner.console), runner.row.run, runner.console.is_json());
+    let exit = runner.run();
+    if let Some(watched) = watched.filter(|_| exit == 0) {
+        let name = plan.name.clone();
+        let window = humantime::format_duration(Duration::from_millis(watched.window_ms));
+        console.note(&name, "drift", &format!("what was promoted is watched for drift, in windows of {window}"));
+        let ended = drift::Sentinel::new(plan, watched, run, target, store)
+            .and_then(|sentinel| sentinel.watch(drift::Until::Stopped, &mut |look| drift::print(look, json)));
+        if let Err(failure) = ended {
+            console.note(&name, "drift", &format!("drift is not watched: {}", failure.message));
+        }
+    }
+    exit
 }
 
 /// Which of several ends is told: what somebody has to look at first.

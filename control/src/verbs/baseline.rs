@@ -41,6 +41,7 @@ fn record(args: &Record) -> Result<Answer, Failure> {
     let name =
         args.name.clone().or_else(|| plan.judging.recorded_baseline.clone()).unwrap_or_else(|| plan.route.clone());
     let counted = count(&target, &plan)?;
+    let variant = args.variant.as_ref().unwrap_or(&plan.stable);
     let interval = Duration::from_millis(plan.judging.interval_ms).min(args.duration);
     let mut watch = Watch::new(
         Arc::clone(&target),
@@ -66,32 +67,31 @@ fn record(args: &Record) -> Result<Answer, Failure> {
         }
         std::thread::sleep(rest.min(interval));
     }
-    let seen = window.totals.finished(&plan.stable);
+    let seen = window.totals.finished(variant);
     if seen < plan.judging.min_requests {
         return Err(Failure::failed(format!(
             "only {seen} finished requests of `{}` were seen in {}, a baseline needs {}: nothing was recorded",
-            plan.stable,
+            variant,
             humantime::format_duration(args.duration),
             plan.judging.min_requests
         )));
     }
-    let segments = window.totals.variants.get(&plan.stable);
+    let segments = window.totals.variants.get(variant);
     if segments.is_none_or(|s| s.values().all(|c| c.latency.count == 0)) {
         return Err(Failure::failed(
             "no latency was seen: Envoy shows its histograms every `stats_flush_interval` (5s by default), so record for longer than that; nothing was recorded",
         ));
     }
-    let baseline = Kept::of(name.clone(), &plan.stable, window.since_ms, window.until_ms, &window.totals);
+    let baseline = Kept::of(name.clone(), variant, window.since_ms, window.until_ms, &window.totals);
     let data = serde_json::to_value(&baseline).map_err(|e| Failure::failed(e.to_string()))?;
     store.keep_baseline(&name, &store::Baseline { at: clock::now(), actor: args.who.name(), data })?;
-    let mut text =
-        format!("baseline `{name}`: {seen} requests of `{}` on {} proxies", plan.stable, target.proxies.len());
+    let mut text = format!("baseline `{name}`: {seen} requests of `{}` on {} proxies", variant, target.proxies.len());
     if let Some(revision) = counted {
         text.push_str(&format!(
             "\nsince revision {revision} the proxies count in buckets of users (`metrics.replicates`)"
         ));
     }
-    let json = json!({"baseline": name, "variant": plan.stable, "requests": seen, "since": window.since_ms, "until": window.until_ms});
+    let json = json!({"baseline": name, "variant": variant, "requests": seen, "since": window.since_ms, "until": window.until_ms});
     Ok(Answer::done(json, text))
 }
 

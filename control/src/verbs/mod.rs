@@ -2,6 +2,7 @@
 
 mod baseline;
 mod command;
+mod drift;
 mod drill;
 mod explain;
 mod history;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::History(args) => history::run(&args),
         Verb::Drill(args) => drill::run(&args),
         Verb::Baseline(args) => baseline::run(&args),
+        Verb::Drift(args) => drift::run(&args, cli.json),
         Verb::Explain(args) => explain::run(&args),
         Verb::Token(args) => token::run(&args),
         Verb::Stats(args) => stats::run(&args),

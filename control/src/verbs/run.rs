@@ -22,6 +22,7 @@ pub(super) fn run(args: &Run, json: bool) -> Result<Answer, Failure> {
         listen: args.listen.clone(),
         public_url: args.public_url.clone(),
         records: args.records.clone().map(|path| Out { path, rotate: ROTATE, keep: KEEP }),
+        drift: args.drift,
     };
     // A pipeline sees one code for a bad file, whatever is bad about it.
     let exit = run::run(&settings).map_err(|failure| match failure.exit {

@@ -1,5 +1,7 @@
 //! Drift by simulation: windows in which nothing moved are seldom called noise's excess, with heavy users and many looks; what moved is found.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a simulation panics where it should")]
+
 use headgate_rollout::stats::drift::{Ask, Bins, population_stability, share_of_alpha, smirnov};
 use headgate_rollout::stats::histogram::Histogram;
 use headgate_rollout::stats::{Arm, design};

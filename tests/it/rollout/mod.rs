@@ -7,6 +7,7 @@ mod blue_green;
 mod canary;
 mod compared;
 mod decisions;
+mod drift;
 mod killed;
 mod load;
 mod outcomes;

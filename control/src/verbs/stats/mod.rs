@@ -5,6 +5,7 @@
 
 mod adaptive;
 mod bandit_sim;
+mod drift;
 mod fixed;
 mod input;
 mod repeated;
@@ -27,6 +28,7 @@ pub(super) fn run(args: &Stats) -> Result<Answer, Failure> {
         Kind::Srm(args) => repeated::srm(args),
         Kind::Sequential(args) => repeated::sequential(args),
         Kind::Segments(args) => segments::run(args),
+        Kind::Drift(args) => drift::drift(args),
         Kind::Adaptive(args) => adaptive::run(args),
         Kind::BanditSim(args) => bandit_sim::run(args),
     }

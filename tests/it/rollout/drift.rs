@@ -1,0 +1,124 @@
+//! Drift after promotion: none found where nothing moved; found once, told once, and followed by one retraining where it did.
+
+use std::time::Duration;
+
+use headgate_tests::{Conduct, Result, wait_until};
+use serde_json::{Value, json};
+
+use super::receiver::Receiver;
+use super::world::World;
+
+fn late(ms: u64) -> Conduct {
+    Conduct { late: Duration::from_millis(ms), ..Conduct::default() }
+}
+
+/// A rollout of three seconds that watches windows of a second and a half. The limits are wide: other work on this machine moves latencies too.
+fn watched(file: &mut Value, hook: &Receiver) {
+    file["spec"]["strategy"]["canary"]["steps"] = json!([{"weight": "100%", "duration": "1s"}]);
+    file["spec"]["monitoring"] = json!({"duration": "2s"});
+    file["spec"]["analysis"]["criteria"] = json!([{"metric": "errorRate", "max": "50%"}]);
+    file["spec"]["notifications"] = json!([{"webhook": {"url": hook.url("/told")}, "on": ["drift"]}]);
+    file["spec"]["drift"] = json!({
+        "window": "1500ms", "minRequests": 50, "psi": 3, "ks": 0.6, "retrain": {"url": hook.url("/retrain"), "retries": 0}
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_promoted_is_watched_and_an_episode_of_drift_starts_one_retraining() -> Result<()> {
+    let world = World::start().await?;
+    world.versions.canary.behave(late(10));
+    // The first call fails, and is made again at the next window.
+    let hook =
+        Receiver::start(
+            |path, before, _| {
+                if path == "/retrain" && before == 0 { (500, String::new()) } else { (200, String::new()) }
+            },
+        )
+        .await?;
+    let load = world.load().await?;
+    load.more(50).await?;
+    let file = world.rollout(|file| watched(file, &hook))?;
+    let running = world.run(&file, &["--drift"])?;
+    let steady = running.tells("a window without drift", |e| e["verdict"] == "steady").await?;
+    assert_eq!(steady["reference"], "its last window before it was promoted");
+    assert!(steady["requests"].as_u64() >= Some(50), "{steady}");
+    assert!(hook.asked("/told").is_empty() && hook.asked("/retrain").is_empty());
+    // It is promoted: its target is free for the next rollout.
+    assert_eq!(world.status().await?["phase"], "Succeeded");
+
+    world.versions.canary.behave(late(40));
+    let first = running.tells("a window with drift", |e| e["verdict"] == "drifted").await?;
+    assert!(
+        first["sentence"].as_str().is_some_and(|s| s.contains("latency moved: Kolmogorov-Smirnov distance")),
+        "{first}"
+    );
+    let number = first["number"].as_u64().unwrap();
+    running.tells("two more windows", |e| e["number"].as_u64() == Some(number + 2)).await?;
+    assert_eq!(hook.asked("/retrain").len(), 2, "one call that failed, and one that was taken");
+    let asked = hook.asked("/retrain");
+    assert_eq!((&asked[1]["episode"], &asked[1]["variant"]), (&json!(1), &json!("canary")));
+
+    world.versions.canary.behave(late(10));
+    running.tells("an end of it", |e| e["verdict"] == "steady" && e["number"].as_u64() > Some(number)).await?;
+    wait_until("both are told", || async { Ok(hook.asked("/told").len() == 2) }).await?;
+    let told: Vec<Value> = hook.asked("/told").into_iter().map(|t| t["data"]["began"].clone()).collect();
+    assert_eq!(told, [json!(true), json!(false)]);
+    running.killed().await?;
+    let history = world.history().await?;
+    let actions: Vec<&str> = history.iter().filter_map(|line| line["action"].as_str()).collect();
+    for (action, times) in [("drift", 2), ("retrain", 1), ("undelivered", 1)] {
+        assert_eq!(actions.iter().filter(|a| **a == action).count(), times, "{action}: {actions:?}");
+    }
+
+    // Looked at once, from another terminal.
+    let once = world.verb("drift", &["--once"]).await?;
+    assert_eq!((once.code, &once.json()?["looks"][0]["verdict"]), (0, &json!("steady")), "{once:?}");
+    world.versions.canary.behave(late(40));
+    load.more(50).await?;
+    let once = world.verb("drift", &["--once"]).await?;
+    assert_eq!((once.code, &once.json()?["exit"]), (13, &json!("drifted")), "{once:?}");
+    assert_eq!(hook.asked("/retrain").len(), 3, "another episode");
+    load.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_reference_it_says_how_to_record_one_and_saved_pages_need_none() -> Result<()> {
+    let world = World::start().await?;
+    let hook = Receiver::start(|_, _, _| (200, String::new())).await?;
+    let file = world.rollout(|file| {
+        watched(file, &hook);
+        // What serves here is the version that was always there.
+        file["spec"]["variants"] = json!({"stable": "canary", "canary": "stable"});
+    })?;
+    let file = file.display().to_string();
+    let refused = world.headgate(&["drift", &file, "--once"]).await?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.err.contains("headgate baseline record"), "{refused:?}");
+    world.versions.stable.behave(late(5));
+    let load = world.load().await?;
+    let mut pages = Vec::new();
+    for at in 0..4 {
+        if at == 3 {
+            world.versions.stable.behave(late(30));
+        }
+        load.more(200).await?;
+        // Histograms come with the flush.
+        let seen = world.envoy.metrics().await?.sum("headgate_latency_us_count", &[]);
+        wait_until("they are flushed", || async {
+            Ok(world.envoy.metrics().await?.sum("headgate_latency_us_count", &[]) >= seen + 150)
+        })
+        .await?;
+        let path = world.text(&format!("page-{at}.txt"));
+        std::fs::write(&path, world.envoy.admin().get("/stats?format=prometheus").await?)?;
+        pages.push(path);
+    }
+    let mut arguments = vec!["drift", file.as_str(), "--json", "--pages"];
+    arguments.extend(pages.iter().map(String::as_str));
+    let ran = world.headgate(&arguments).await?;
+    let verdicts: Vec<Value> =
+        ran.json()?["looks"].as_array().into_iter().flatten().map(|l| l["verdict"].clone()).collect();
+    assert_eq!((ran.code, verdicts), (13, vec![json!("steady"), json!("drifted")]), "{ran:?}");
+    load.stop().await?;
+    Ok(())
+}
