@@ -14,7 +14,8 @@ fn late(ms: u64) -> Conduct {
 
 /// A rollout of three seconds that watches windows of a second and a half. The limits are wide: other work on this machine moves latencies too.
 fn watched(file: &mut Value, hook: &Receiver) {
-    file["spec"]["strategy"]["canary"]["steps"] = json!([{"weight": "100%", "duration": "1s"}]);
+    file["spec"]["strategy"]["canary"]["steps"] =
+        json!([{"weight": "50%", "duration": "1s"}, {"weight": "100%", "duration": "1s"}]);
     file["spec"]["monitoring"] = json!({"duration": "2s"});
     file["spec"]["analysis"]["criteria"] = json!([{"metric": "errorRate", "max": "50%"}]);
     file["spec"]["notifications"] = json!([{"webhook": {"url": hook.url("/told")}, "on": ["drift"]}]);
@@ -95,6 +96,12 @@ async fn without_a_reference_it_says_how_to_record_one_and_saved_pages_need_none
     let refused = world.headgate(&["drift", &file, "--once"]).await?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.err.contains("headgate baseline record"), "{refused:?}");
+    // What a rollout would have had counted.
+    let mut plugin: Value = serde_json::from_str(&std::fs::read_to_string(world.path("plugin.json"))?)?;
+    plugin["metrics"] = json!({"replicates": ["finished", "failures", "latency"]});
+    std::fs::write(world.path("plugin.json"), plugin.to_string())?;
+    let pushed = world.headgate(&["push", &world.text("target.json"), "-f", &world.text("plugin.json")]).await?;
+    assert_eq!(pushed.code, 0, "{pushed:?}");
     world.versions.stable.behave(late(5));
     let load = world.load().await?;
     let mut pages = Vec::new();

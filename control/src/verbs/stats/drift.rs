@@ -11,6 +11,9 @@ use crate::exit::{Exit, Failure};
 
 pub(super) fn drift(args: &Moved) -> Result<Answer, Failure> {
     let (names, reference, now) = counts(args)?;
+    if let Some(count) = reference.iter().chain(&now).find(|count| count.is_finite() && count.fract() != 0.0) {
+        return Err(Failure::new(Exit::Refused, format!("{count} is no count: write how many values lie in each bin")));
+    }
     let ask = Ask { alpha: args.alpha, reference_effect: args.design_effect, now_effect: args.design_effect };
     let psi = population_stability(&reference, &now, &ask).map_err(refused)?;
     // Places of bins stand for their edges: the distance only needs their order.
