@@ -4,8 +4,8 @@ mod ab;
 mod around;
 mod bandit;
 mod criteria;
-mod noninferiority;
 mod drift;
+mod noninferiority;
 mod steps;
 
 use std::collections::BTreeSet;
