@@ -47,6 +47,7 @@ pub(crate) struct Client {
     connections: Vec<Connection>,
     idle: Vec<usize>,
     samples: Vec<Sample>,
+    read_by: fn(&[u8]) -> Answer,
 }
 
 struct Connection {
@@ -68,11 +69,18 @@ impl Client {
             connections: Vec::new(),
             idle: Vec::new(),
             samples: Vec::new(),
+            read_by: answer,
         };
         for _ in 0..count {
             client.open()?;
         }
         Ok(client)
+    }
+
+    /// Answers are read so, and not as the upstreams' of [`crate::upstream`].
+    pub(crate) fn read_by(mut self, how: fn(&[u8]) -> Answer) -> Self {
+        self.read_by = how;
+        self
     }
 
     fn open(&mut self) -> Result<()> {
@@ -212,7 +220,7 @@ impl Client {
         if !connection.busy {
             return Ok(());
         }
-        match answer(&connection.read) {
+        match (self.read_by)(&connection.read) {
             Answer::Partial => Ok(()),
             Answer::Bad => self.failed(index),
             Answer::Good(version, arrived) => {
@@ -255,9 +263,13 @@ impl Client {
     }
 }
 
-enum Answer {
+/// What was read so far.
+pub(crate) enum Answer {
+    /// Not all of it.
     Partial,
+    /// What no upstream says.
     Bad,
+    /// Whose it is, and when its request arrived there.
     Good(Version, u64),
 }
 

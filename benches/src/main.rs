@@ -1,6 +1,7 @@
 //! What Headgate costs, measured beside what a user would pick instead: `make bench`.
 //!
-//! Three parts: CPU per request ([`cpu`]), pushes under load ([`pushes`]) and memory ([`memory`]). It starts Envoys of its
+//! Parts: CPU per request ([`cpu`]), pushes under load ([`pushes`]), memory ([`memory`]), the controller ([`rollouts`]) and compared
+//! shadows ([`shadows`]). It starts Envoys of its
 //! own with the bootstraps that users copy; every figure in `docs/benchmarks.md` is one that it printed. It judges
 //! nothing: it prints targets beside figures, and fails only when a side does not do what it is measured for.
 #![allow(
@@ -13,11 +14,13 @@ mod clock;
 mod configurations;
 mod cores;
 mod cpu;
+mod figures;
 mod load;
 mod memory;
 mod pushes;
 mod report;
 mod rollouts;
+mod shadows;
 mod sides;
 mod statistics;
 mod traffic;
@@ -45,7 +48,7 @@ struct Arguments {
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
-    /// Replace the figures in this Markdown file, between the lines `<!-- figures -->` and `<!-- /figures -->`.
+    /// Replace the measured figures in this Markdown file, between the lines `<!-- figures -->` and `<!-- /figures -->`.
     #[arg(long)]
     write: Option<PathBuf>,
     /// Measure these parts only.
@@ -59,6 +62,7 @@ enum Part {
     Pushes,
     Memory,
     Rollouts,
+    Shadows,
 }
 
 /// How much is measured.
@@ -78,12 +82,29 @@ pub(crate) struct Settings {
     pub(crate) ticks: u64,
     /// How long the controller of many rollouts is watched.
     pub(crate) watch: Duration,
+    /// Of compared shadows: starts of Envoy, rounds of each for CPU, and rounds for latency.
+    pub(crate) copies: [usize; 3],
+    /// Pairs of answers compared while memory is watched.
+    pub(crate) pairs: usize,
+    /// Time of open load for each shadow that does badly, in each round.
+    pub(crate) unwell: Duration,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let settings = if arguments.quick {
-        Settings { launches: 2, rounds: 4, pushes: 60, starts: 1, catches: 2, ticks: 5, watch: Duration::from_secs(15) }
+        Settings {
+            launches: 2,
+            rounds: 4,
+            pushes: 60,
+            starts: 1,
+            catches: 2,
+            ticks: 5,
+            watch: Duration::from_secs(15),
+            pairs: 50_000,
+            copies: [1, 4, 4],
+            unwell: Duration::from_millis(400),
+        }
     } else {
         Settings {
             launches: 6,
@@ -93,6 +114,9 @@ fn main() -> Result<()> {
             catches: 10,
             ticks: 20,
             watch: Duration::from_secs(60),
+            pairs: 1_100_000,
+            copies: [2, 8, 12],
+            unwell: Duration::from_millis(400),
         }
     };
     let wanted = |part: Part| arguments.only.is_empty() || arguments.only.contains(&part);
@@ -116,6 +140,10 @@ fn main() -> Result<()> {
     if wanted(Part::Rollouts) {
         eprintln!("Rollouts:");
         report.rollouts = Some(runtime.block_on(rollouts::measure(&settings, upstreams))?);
+    }
+    if wanted(Part::Shadows) {
+        eprintln!("Compared shadows:");
+        report.shadows = Some(runtime.block_on(shadows::measure(&settings))?);
     }
     if arguments.json {
         println!("{}", report.json());

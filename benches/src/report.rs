@@ -10,13 +10,15 @@ use headgate_tests::{envoy_binary, wasm};
 use serde_json::{Value, json};
 
 use crate::cpu::Costs;
+use crate::figures::merged;
 use crate::memory::{Memory, WORKERS};
 use crate::pushes::Pushes;
 use crate::rollouts::{PROXIES, ROLLOUTS, Rollouts};
+use crate::shadows::Shadows;
 use crate::statistics::{Estimate, quantile};
 
 /// A table's rows, the header first.
-type Rows = Vec<Vec<String>>;
+pub(crate) type Rows = Vec<Vec<String>>;
 
 /// A heading and, under it, tables with the text above each.
 type Part = (&'static str, Vec<(String, Rows)>);
@@ -35,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) memory: Option<Memory>,
     /// The rollout controller.
     pub(crate) rollouts: Option<Rollouts>,
+    /// Shadows whose answers are compared.
+    pub(crate) shadows: Option<Shadows>,
 }
 
 impl Report {
@@ -54,6 +58,7 @@ impl Report {
             pushes: None,
             memory: None,
             rollouts: None,
+            shadows: None,
         })
     }
 
@@ -62,7 +67,7 @@ impl Report {
         self.render(presets::UTF8_FULL_CONDENSED, "\n")
     }
 
-    /// Replaces the figures in a Markdown file.
+    /// Replaces the figures in a Markdown file; those of parts that were not measured stay.
     ///
     /// # Errors
     /// When the file lacks one of the two lines between which they go.
@@ -71,8 +76,8 @@ impl Report {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         let missing = || format!("{} needs the lines `{begin}` and `{end}`", path.display());
         let (head, rest) = text.split_once(begin).with_context(missing)?;
-        let (_, tail) = rest.split_once(end).with_context(missing)?;
-        let figures = self.render(presets::ASCII_MARKDOWN, "\n## ");
+        let (old, tail) = rest.split_once(end).with_context(missing)?;
+        let figures = merged(old, &self.render(presets::ASCII_MARKDOWN, "\n## "));
         Ok(std::fs::write(path, format!("{head}{begin}\n\n{figures}\n{end}{tail}"))?)
     }
 
@@ -104,25 +109,35 @@ impl Report {
         if let Some(pushes) = &self.pushes {
             parts.push(("Pushes under load", vec![pushes_table(pushes)]));
         }
-        let mut rows = vec![row(["what", "measured", "target"])];
-        #[expect(clippy::cast_precision_loss, reason = "a file's size")]
-        let size = format!("{:.0} KB", self.size as f64 / 1e3);
-        rows.push(row(["size of the `.wasm`", &size, "<= 400 KB"]));
-        let mut text = String::from("KB and MB are 10^3 and 10^6 bytes.");
         if let Some(memory) = &self.memory {
-            rows.push(row(["memory for each more worker", &format!("{:.2} MB", memory.per_worker()), "<= 2 MB"]));
-            text.push_str(" Resident memory of Envoy by number of workers, without the filter and with it:");
-            for (i, workers) in WORKERS.iter().enumerate() {
-                let _ = write!(text, " {workers}: {:.1} and {:.1} MB;", memory.without[i], memory.with[i]);
-            }
-            text.pop();
-            text.push('.');
+            parts.push(("Memory and size", vec![self.memory_table(memory)]));
         }
-        parts.push(("Memory and size", vec![(text, rows)]));
         if let Some(rollouts) = &self.rollouts {
             parts.push(("The rollout controller", vec![rollouts_table(rollouts)]));
         }
+        if let Some(shadows) = &self.shadows {
+            parts.push(("Compared shadows", shadows.tables()));
+        }
         parts
+    }
+
+    fn memory_table(&self, memory: &Memory) -> (String, Rows) {
+        #[expect(clippy::cast_precision_loss, reason = "a file's size")]
+        let size = format!("{:.0} KB", self.size as f64 / 1e3);
+        let rows = vec![
+            row(["what", "measured", "target"]),
+            row(["size of the `.wasm`", &size, "<= 400 KB"]),
+            row(["memory for each more worker", &format!("{:.2} MB", memory.per_worker()), "<= 2 MB"]),
+        ];
+        let mut text = String::from(
+            "KB and MB are 10^3 and 10^6 bytes. Resident memory of Envoy by number of workers, without the filter and with it:",
+        );
+        for (i, workers) in WORKERS.iter().enumerate() {
+            let _ = write!(text, " {workers}: {:.1} and {:.1} MB;", memory.without[i], memory.with[i]);
+        }
+        text.pop();
+        text.push('.');
+        (text, rows)
     }
 
     fn cpu_table(&self, costs: &Costs) -> (String, Rows) {
@@ -171,7 +186,8 @@ impl Report {
                    "watchedSeconds": fleet.watched, "rolloutsMb": fleet.many})
         });
         json!({"machine": self.machine, "envoy": self.envoy, "quick": self.quick, "wasmBytes": self.size, "cpu": cpu,
-               "pushes": pushes, "memory": memory, "rollouts": rollouts})
+               "pushes": pushes, "memory": memory, "rollouts": rollouts,
+               "shadows": self.shadows.as_ref().map(Shadows::json)})
     }
 }
 
@@ -234,11 +250,13 @@ fn rollouts_table(seen: &Rollouts) -> (String, Rows) {
     (text, rows)
 }
 
-fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+/// A table's row.
+pub(crate) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
 }
 
-fn shown(e: Estimate) -> String {
+/// An estimate with its interval.
+pub(crate) fn shown(e: Estimate) -> String {
     format!("{:.2} ({:.2} to {:.2})", e.value, e.low, e.high)
 }
 

@@ -118,7 +118,8 @@ pub(crate) fn bootstrap(headgate: &Path, empty: &Path) -> Result<Bootstrap> {
     }))
 }
 
-fn with_filter(mut manager: Value, filter: Option<Value>) -> Result<Value> {
+/// A listener's manager with this filter in Headgate's place.
+pub(crate) fn with_filter(mut manager: Value, filter: Option<Value>) -> Result<Value> {
     let filters = manager["http_filters"].as_array_mut().context("the bootstrap has no HTTP filters")?;
     filters.retain(|known| known["name"] != "headgate");
     filters.splice(0..0, filter);
@@ -126,7 +127,7 @@ fn with_filter(mut manager: Value, filter: Option<Value>) -> Result<Value> {
 }
 
 /// Headgate as `envoy/ecds.yaml` has it, but in the bootstrap, and in a VM of its own.
-fn wasm(code: &Path, name: &str, configuration: &Value) -> Result<Value> {
+pub(crate) fn wasm(code: &Path, name: &str, configuration: &Value) -> Result<Value> {
     let mut config = Ecds::new(std::path::PathBuf::new(), code)?.plugin()?.clone();
     config["name"] = json!(name);
     config["vm_config"]["vm_id"] = json!(name);
