@@ -8,6 +8,7 @@ mod canary;
 mod compared;
 mod decisions;
 mod drift;
+mod goals;
 mod killed;
 mod load;
 mod outcomes;
