@@ -314,3 +314,139 @@ impl Pair {
         if self.sent == 0 { 0 } else { now.saturating_sub(self.sent) / 1_000 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use headgate_compare::Rules;
+    use headgate_contract::{Comparison, Problems};
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn side(body: &[u8]) -> Side {
+        let rules = Rules::compile(&Comparison::default(), "compare", &mut Problems::default());
+        let mut side = rules.side(200, |_| None);
+        side.chunk(body);
+        side
+    }
+
+    fn pair() -> Pair {
+        Pair::new(Request { headers: vec![0; 100], body: Vec::new(), most: 8, twice: false }, 100)
+    }
+
+    /// One whose copy was sent a second after the clock began.
+    fn sent() -> Pair {
+        let mut pair = pair();
+        assert!(pair.gather(b"12345678") && pair.send(SECOND).is_some_and(|request| request.body == b"12345678"));
+        pair.called(Role::Shadow, true);
+        pair
+    }
+
+    fn name(pair: Pair) -> String {
+        assert!(pair.is_over(), "{pair:?}");
+        match pair.ending() {
+            Ending::Both(answers) => format!("both {} {}", answers.primary_us, answers.shadow_us),
+            Ending::Dropped(over) => Over::ALL[over as usize].to_owned(),
+            Ending::Refused => "refused".to_owned(),
+            Ending::Failed(failure) => Failure::ALL[failure as usize].to_owned(),
+        }
+    }
+
+    #[test]
+    fn either_answer_may_come_first() {
+        for shadow_first in [true, false] {
+            let mut pair = sent();
+            for is_shadow in [shadow_first, !shadow_first] {
+                assert!(!pair.is_over());
+                if is_shadow {
+                    pair.answered(Role::Shadow, Ok(side(b"a")), 3 * SECOND);
+                } else {
+                    pair.begins(side(b""));
+                    pair.primary().unwrap().chunk(b"a");
+                    pair.ends(2 * SECOND);
+                }
+            }
+            pair.is_gone();
+            assert_eq!(name(pair), "both 1000000 2000000");
+        }
+    }
+
+    #[test]
+    fn what_never_comes_has_its_reason() {
+        let mut aborted = sent();
+        aborted.begins(side(b"half"));
+        aborted.is_gone();
+        assert!(!aborted.is_over(), "the call is still out");
+        aborted.answered(Role::Shadow, Ok(side(b"a")), SECOND);
+        assert_eq!(name(aborted), "aborted");
+
+        let mut unsent = pair();
+        assert!(unsent.gather(b"half"));
+        unsent.is_gone();
+        assert_eq!(name(unsent), "aborted");
+
+        for (failure, expect) in [
+            (Failure::Timeout, "timeout"),
+            (Failure::Unreachable, "unreachable"),
+            (Failure::Incomplete, "incomplete"),
+            (Failure::Reconfigured, "reconfigured"),
+        ] {
+            let mut pair = sent();
+            pair.begins(side(b"a"));
+            pair.ends(2 * SECOND);
+            pair.answered(Role::Shadow, Err(failure), 3 * SECOND);
+            assert_eq!(pair.whole_primary().map(|(_, us)| us), Some(1_000_000));
+            assert_eq!(name(pair), expect);
+        }
+        // Whose fault it is decides when both sides failed.
+        for (failure, expect) in [(Failure::Timeout, "aborted"), (Failure::Reconfigured, "reconfigured")] {
+            let mut pair = sent();
+            pair.is_gone();
+            pair.answered(Role::Shadow, Err(failure), 3 * SECOND);
+            assert_eq!(name(pair), expect);
+        }
+        let mut refused = pair();
+        refused.send(SECOND);
+        refused.called(Role::Shadow, false);
+        refused.begins(side(b"a"));
+        refused.ends(2 * SECOND);
+        assert_eq!(name(refused), "not_sent");
+    }
+
+    #[test]
+    fn a_body_that_turns_out_too_large_is_refused_and_nothing_is_sent() {
+        let mut pair = pair();
+        assert!(pair.gather(b"12345678") && !pair.gather(b"9"));
+        assert!(!pair.gathers() && pair.send(SECOND).is_none() && pair.held(0) == 0);
+        pair.begins(side(b"a"));
+        assert!(pair.primary().is_none(), "nobody wants to know");
+        pair.ends(2 * SECOND);
+        assert_eq!(name(pair), "refused");
+    }
+
+    #[test]
+    fn what_is_spoiled_holds_nothing_and_the_first_reason_counts() {
+        let mut pair = sent();
+        pair.begins(side(b"a"));
+        assert!(pair.held(50) > 50);
+        pair.spoil(Ending::Dropped(Over::Bytes));
+        pair.spoil(Ending::Failed(Failure::Killed));
+        pair.answered(Role::Shadow, Ok(side(b"a")), 3 * SECOND);
+        assert_eq!(pair.held(50), 50);
+        pair.is_gone();
+        assert_eq!(name(pair), "bytes");
+    }
+
+    #[test]
+    fn a_second_copy_is_waited_for_and_may_fail() {
+        let mut pair = sent();
+        pair.called(Role::Noise, true);
+        pair.begins(side(b"a"));
+        pair.ends(2 * SECOND);
+        pair.answered(Role::Shadow, Ok(side(b"a")), 2 * SECOND);
+        assert!(!pair.is_over());
+        pair.answered(Role::Noise, Err(Failure::Timeout), 3 * SECOND);
+        assert_eq!(name(pair), "both 1000000 1000000");
+    }
+}
