@@ -19,6 +19,7 @@ mod power;
 mod provided;
 mod rates;
 mod sides;
+mod size;
 mod words;
 
 use crate::file::{Importance, JudgeMode, Metric};
@@ -27,8 +28,9 @@ use crate::plan::{Bound, Criterion, Plan, Source, Step, StepKind, Unit, Weights,
 use crate::state::{Baseline, Figures, Look, Recent, VerdictKind};
 use crate::tick::Measurement;
 
-pub(crate) use ab::{announce, test};
+pub(crate) use ab::test;
 pub(crate) use power::power;
+pub(crate) use size::announce;
 pub(crate) use words::allowed;
 
 /// All that a look rests on.

@@ -11,9 +11,10 @@
 //! | `Msprt` | any | [`super::sequential::msprt`] (Johari et al. 2022) |
 //! | `Bound` | as planned | the difference at which z reaches a bound: a planned look's, or that of a single look |
 //!
-//! Below [`FEWEST_EVENTS`] events (or non-events) the exact test decides alone, whatever the procedure.
+//! Below [`FEWEST_EVENTS`] events (or non-events) the exact test and the bounds of each rate decide alone, whatever the procedure.
 
-use super::cell::{Arm, Stratum};
+use super::anytime;
+use super::cell::{Arm, REPLICATES, Stratum};
 use super::compare::FEWEST_EVENTS;
 use super::contrast::{Clock, Contrast, Score, lower_bound, sharpest};
 use super::counts::{self, Clustering};
@@ -135,6 +136,8 @@ struct Evidence<'a> {
     buckets: bool,
     /// Events by group, as they are and with the versions exchanged; empty where the exact test says nothing.
     groups: [Vec<counts::Group>; 2],
+    /// With few events: upper bounds of A's and of B's own rate, at half of alpha.
+    rare: Option<[f64; 2]>,
 }
 
 impl<'a> Evidence<'a> {
@@ -144,7 +147,7 @@ impl<'a> Evidence<'a> {
         if !ask.rate {
             enough?;
             let buckets = true;
-            return Ok(Self { ask, contrast, buckets, groups: [Vec::new(), Vec::new()] });
+            return Ok(Self { ask, contrast, buckets, groups: [Vec::new(), Vec::new()], rare: None });
         }
         let events = contrast.total + contrast.baseline_total;
         let buckets = enough.is_ok() && events >= FEWEST_EVENTS;
@@ -155,7 +158,12 @@ impl<'a> Evidence<'a> {
         } else {
             [Vec::new(), Vec::new()]
         };
-        Ok(Self { ask, contrast, buckets, groups })
+        let rare = (!buckets).then(|| {
+            let arms: [Vec<&Arm>; 2] =
+                [strata.iter().map(|s| &s.baseline).collect(), strata.iter().map(|s| &s.canary).collect()];
+            arms.map(|arms| at_most(&arms, ask.clustering, 0.5 * ask.alpha))
+        });
+        Ok(Self { ask, contrast, buckets, groups, rare })
     }
 
     fn clock(&self) -> Clock {
@@ -219,7 +227,8 @@ impl<'a> Evidence<'a> {
     }
 
     fn by_evidence(&self, estimate: f64, error: f64) -> (Option<f64>, Option<f64>) {
-        let alpha = self.ask.alpha;
+        // With few events, half of alpha is for the rates themselves.
+        let alpha = if self.rare.is_some() { 0.5 * self.ask.alpha } else { self.ask.alpha };
         // A difference of rates is at most 1; no bound of a mean is further away than this.
         let reach = if self.ask.rate { 1.0 + estimate.abs() } else { 1e4 * error };
         let bound = |down: bool| {
@@ -227,7 +236,12 @@ impl<'a> Evidence<'a> {
             let found = lower_bound(from - reach, from, alpha, |x| self.ln_e(sign * x, down));
             (found > from - reach).then_some(sign * found)
         };
-        (bound(false), bound(true))
+        let (low, high) = (bound(false), bound(true));
+        // No rate is below 0: B is at most its own upper bound above A, and A above B.
+        match self.rare {
+            Some([a, b]) => (Some(low.map_or(-a, |low| low.max(-a))), Some(high.map_or(b, |high| high.min(b)))),
+            None => (low, high),
+        }
     }
 
     fn by_error(&self, estimate: f64, error: f64, df: f64) -> Result<(Option<f64>, Option<f64>), Reason> {
@@ -254,6 +268,28 @@ impl<'a> Evidence<'a> {
         };
         Ok((Some(estimate - half), Some(estimate + half)))
     }
+}
+
+/// Upper bound of a rate with few events at a one-sided `alpha`, valid at every look, however alike requests of one user are.
+///
+/// Few events say nothing of how alike they are, so the worst is taken: that users fail always or never. Then the design effect is
+/// `sum r^2 / sum r` over users with `r` requests, which is the dispersion of the buckets' totals (a compound Poisson law: variance over mean;
+/// Feller 1968, "An Introduction to Probability Theory", vol. 1, XII.2), and counts divided by it are worth as many independent users.
+fn at_most(arms: &[&Arm], clustering: Clustering, alpha: f64) -> f64 {
+    let mut all = Arm::default();
+    arms.iter().for_each(|arm| all.merge(arm));
+    let (units, events, buckets) = (all.units(), all.total(), all.occupied());
+    let effect = match clustering {
+        Clustering::Independent => 1.0,
+        Clustering::Buckets if (buckets as f64) < super::contrast::FEWEST_BUCKETS => return 1.0,
+        Clustering::Buckets => {
+            let mean = units / REPLICATES as f64;
+            let padding = REPLICATES.saturating_sub(all.cells.len()) as f64 * mean * mean;
+            let squares: f64 = all.cells.iter().map(|cell| (cell.units - mean).powi(2)).sum::<f64>() + padding;
+            (squares / (REPLICATES as f64 - 1.0) / mean).max(1.0) * super::design::margin(REPLICATES, alpha)
+        }
+    };
+    anytime::rate_upper(events / effect, units / effect, alpha)
 }
 
 /// An error that few degrees of freedom make larger: by Student's quantile over the normal one at z = 3, about where bounds of repeated

@@ -69,6 +69,8 @@ fn intervals_hold_at_every_look_with_heavy_users() {
         ("heavy users, few with all events", Habits { unlucky: 0.3, ..heavy }, true),
         ("a tenth for B, heavy users", Habits { share: 0.1, users: 1_200, unlucky: 0.5, ..heavy }, true),
         ("a true lift, heavy users", Habits { rates: [0.2, 0.25], ..heavy }, true),
+        ("rare events of heavy users", Habits { unlucky: 0.05, rates: [0.002, 0.002], ..heavy }, true),
+        ("rare events, B with more", Habits { unlucky: 0.05, rates: [0.001, 0.003], ..heavy }, true),
         ("equal means, heavy users", Habits { tail: 1.3, ..USUAL }, false),
     ];
     let runs = 120;
