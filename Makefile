@@ -41,7 +41,7 @@ build: wasm ## Build the filter, and the control program: target/release/headgat
 	cargo build --release -p headgate-control
 
 bench: build ## Compare side by side with Envoy's own means: a table on the terminal
-	@scripts/install venv
+	@scripts/install venv statistics
 	cargo run --release -p headgate-benches
 
 fuzz: ## Feed random bytes to the parsers, FUZZ_SECONDS (default 20) a target

@@ -1,7 +1,7 @@
 //! What Headgate costs, measured beside what a user would pick instead: `make bench`.
 //!
-//! Parts: CPU per request ([`cpu`]), pushes under load ([`pushes`]), memory ([`memory`]), the controller ([`rollouts`]) and compared
-//! shadows ([`shadows`]). It starts Envoys of its
+//! Parts: CPU per request ([`cpu`]), pushes under load ([`pushes`]), memory ([`memory`]), the controller ([`rollouts`]), compared
+//! shadows ([`shadows`]) and the statistics ([`numbers`]). It starts Envoys of its
 //! own with the bootstraps that users copy; every figure in `docs/benchmarks.md` is one that it printed. It judges
 //! nothing: it prints targets beside figures, and fails only when a side does not do what it is measured for.
 #![allow(
@@ -17,6 +17,7 @@ mod cpu;
 mod figures;
 mod load;
 mod memory;
+mod numbers;
 mod pushes;
 mod report;
 mod rollouts;
@@ -63,6 +64,7 @@ enum Part {
     Memory,
     Rollouts,
     Shadows,
+    Numbers,
 }
 
 /// How much is measured.
@@ -80,6 +82,8 @@ pub(crate) struct Settings {
     pub(crate) catches: usize,
     /// Ticks of the controller over many proxies.
     pub(crate) ticks: u64,
+    /// Looks of the judge that are timed; also bounds the rounds of its comparisons with others.
+    pub(crate) looks: usize,
     /// How long the controller of many rollouts is watched.
     pub(crate) watch: Duration,
     /// Of compared shadows: starts of Envoy, rounds of each for CPU, and rounds for latency.
@@ -100,6 +104,7 @@ fn main() -> Result<()> {
             starts: 1,
             catches: 2,
             ticks: 5,
+            looks: 5,
             watch: Duration::from_secs(15),
             pairs: 50_000,
             copies: [1, 4, 4],
@@ -113,6 +118,7 @@ fn main() -> Result<()> {
             starts: 3,
             catches: 10,
             ticks: 20,
+            looks: 200,
             watch: Duration::from_secs(60),
             pairs: 1_100_000,
             copies: [2, 8, 12],
@@ -144,6 +150,10 @@ fn main() -> Result<()> {
     if wanted(Part::Shadows) {
         eprintln!("Compared shadows:");
         report.shadows = Some(runtime.block_on(shadows::measure(&settings))?);
+    }
+    if wanted(Part::Numbers) {
+        eprintln!("Statistics:");
+        report.numbers = Some(numbers::measure(&settings)?);
     }
     if arguments.json {
         println!("{}", report.json());

@@ -1,5 +1,13 @@
 //! Bandits through the state machine, on synthetic users in virtual time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test panics where it should"
+)]
+
 use std::collections::BTreeMap;
 
 use headgate_rollout::file::{Rollout, WHOLE, check};

@@ -165,7 +165,7 @@ pub struct Compared {
     pub high: f64,
     /// Part of the rewards that could have been had which were earned, 0 to 1.
     pub earned: f64,
-    /// Share of the plays in which the arm with the largest weight in the end was the best.
+    /// Share of the plays in which the arm that seemed best in the end was the best.
     pub right: f64,
     /// Mean share of the best arm in each batch.
     pub best_share: Vec<f64>,
@@ -222,6 +222,7 @@ fn one(game: &Game, policy: Policy, seeds: std::ops::Range<u64>) -> Compared {
     let last = game.shift.as_ref().map_or(&game.rates, |(_, rates)| rates);
     let (first_best, last_best) = (index(&game.rates).unwrap_or(0), index(last).unwrap_or(0));
     let truth = f(&game.rates, first_best);
+    let end_ms = u64::from(game.batches) * BATCH_MS;
     let mut regrets = Vec::new();
     let mut best_share = vec![0.0; game.batches as usize];
     let (mut right, mut changes, mut moved, mut covered, mut bias, mut plays) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
@@ -235,7 +236,8 @@ fn one(game: &Game, policy: Policy, seeds: std::ops::Range<u64>) -> Compared {
                 *sum += f64::from(*weight) / f64::from(WHOLE);
             }
         }
-        let top = played.weights.last().and_then(|w| (0..w.len()).max_by_key(|i| w.get(*i).copied().unwrap_or(0)));
+        let known: Option<Vec<_>> = played.ledger.posteriors(end_ms).into_iter().map(Result::ok).collect();
+        let top = known.and_then(|known| crate::bandit::policy::leader(&known));
         right += f64::from(u8::from(top == Some(last_best)));
         changes += f64::from(played.changes);
         moved += played.moved;
