@@ -153,7 +153,7 @@ pub(crate) struct BanditSim {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Write a page with charts: the best arm's share over time, and regret.
+    /// Write a page with a chart: the best arm's share over time.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }
@@ -240,7 +240,7 @@ pub(crate) struct Values {
     /// The test is not over: more data will come, and it will be looked at again. Refused, for this test allows one look.
     #[arg(long)]
     pub(crate) interim: bool,
-    /// Write a page with charts: what is known of both means.
+    /// Write a page with a chart: what is known of both means, values by rank, or the difference within each segment.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }

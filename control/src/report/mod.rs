@@ -8,6 +8,7 @@
 mod arms;
 mod build;
 pub(crate) mod page;
+mod question;
 mod recorded;
 
 use serde::Serialize;
@@ -39,6 +40,8 @@ pub(crate) struct Story {
     pub(crate) weights: Vec<(u64, u32)>,
     /// The steps that were entered.
     pub(crate) steps: Vec<Step>,
+    /// Whether more than two versions may have users: then the weight is that of all but the stable one.
+    pub(crate) many: bool,
     /// What its strategy has to show besides; drawn by `chart.js`.
     #[serde(skip)]
     pub(crate) section: Option<Section>,

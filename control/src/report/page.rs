@@ -76,7 +76,8 @@ fn head(out: &mut String, story: &Story) {
 }
 
 fn timeline(out: &mut String, story: &Story) {
-    out.push_str("<section>\n<h2>The canary's weight</h2>\n");
+    let what = if story.many { "Users who are not on the stable version" } else { "The canary's weight" };
+    let _ = writeln!(out, "<section>\n<h2>{what}</h2>");
     if story.weights.is_empty() {
         out.push_str("<p class=\"quiet\">No weight was published.</p>\n</section>\n");
         return;

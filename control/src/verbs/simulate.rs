@@ -51,8 +51,8 @@ pub(super) fn run(args: &Simulate) -> Result<Answer, Failure> {
     }
     text.push(format!("seed {}, in {} looks: {}", args.seed, first.ticks, first_ended.why));
     let shown = |kind: EventKind| {
-        use EventKind::{Gate, Held, Promoted, RolledBack, RollingBack, StepStarted, Verdict};
-        matches!(kind, StepStarted | Verdict | RollingBack | RolledBack | Promoted | Held | Gate)
+        use EventKind::{Gate, Held, Promoted, RolledBack, RollingBack, Shares, StepStarted, Verdict};
+        matches!(kind, StepStarted | Shares | Verdict | RollingBack | RolledBack | Promoted | Held | Gate)
     };
     let rows: Vec<Vec<String>> = first
         .events
@@ -111,8 +111,9 @@ fn described(scenario: &Scenario, seed: u64) -> String {
         0 => String::new(),
         ms => format!(" from {} on", humantime::format_duration(Duration::from_millis(ms))),
     };
+    let arms: String = scenario.arms.iter().map(|(name, v)| format!("; {name}: {}", version(v))).collect();
     format!(
-        "{} requests/s of {} users (correlation {}), seeds from {seed}; stable: {}; canary{after}: {}",
+        "{} requests/s of {} users (correlation {}), seeds from {seed}; stable: {}; canary{after}: {}{arms}",
         scenario.requests_per_s,
         scenario.users,
         scenario.correlation,

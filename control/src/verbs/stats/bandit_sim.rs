@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{number, percent, refused};
 use crate::answer::{Answer, table};
-use crate::chart::{self, Band, Chart, Line};
+use crate::chart::{self, Chart, Line};
 use crate::cli::stats::{BanditSim, SimulatedPolicy};
 use crate::exit::{Exit, Failure};
 
@@ -175,28 +175,7 @@ fn charts(found: &[Compared]) -> Vec<Chart> {
             .iter()
             .map(|c| Line::plain(name(c.policy), c.best_share.iter().copied().map(Some).collect()))
             .collect(),
-        bands: Vec::new(),
         ..Chart::default()
     };
-    let order: Vec<f64> = (1..=found.len()).map(|i| i as f64).collect();
-    let column = |of: fn(&Compared) -> f64| found.iter().map(|c| Some(of(c))).collect::<Vec<_>>();
-    let regret = Chart {
-        title: "Regret, with the 95 % interval of its mean".to_owned(),
-        note: found
-            .iter()
-            .enumerate()
-            .map(|(i, c)| format!("{}: {}", i + 1, name(c.policy)))
-            .collect::<Vec<_>>()
-            .join(", "),
-        x: order,
-        x_label: "policy".to_owned(),
-        lines: vec![
-            Line::hidden("high", column(|c| c.high)),
-            Line::hidden("low", column(|c| c.low)),
-            Line::points("regret", column(|c| c.regret)),
-        ],
-        bands: vec![Band { upper: 1, lower: 2 }],
-        ..Chart::default()
-    };
-    vec![shares, regret]
+    vec![shares]
 }
