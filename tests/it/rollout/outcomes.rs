@@ -127,6 +127,11 @@ async fn without_outcomes_nothing_goes_forward_and_those_that_come_by_http_are_c
             .await?;
         Ok::<_, headgate_tests::Fault>((answer.status, serde_json::from_slice::<Value>(&answer.body)?))
     };
+    // Of requests long before the step: kept, and no part of what is judged now.
+    let late: Vec<String> = (0..400)
+        .map(|n| json!({"key": format!("user-{n}"), "success": false, "time": "2001-01-01T00:00:00Z"}).to_string())
+        .collect();
+    assert_eq!(post(late.join("\n")).await?, (200, json!({"kept": 400, "problems": []})));
     assert_eq!(post(lines.join("\n")).await?, (200, json!({"kept": 400, "problems": []})));
     assert_eq!(post(lines.join("\n")).await?, (200, json!({"kept": 0, "problems": []})));
     let (status, told) = post(r#"{"key": "user-1"}"#.to_owned()).await?;
@@ -135,6 +140,17 @@ async fn without_outcomes_nothing_goes_forward_and_those_that_come_by_http_are_c
     // Now it is measured, and goes on by itself.
     world.reaches(10_000).await?;
     running.killed().await?;
+    let history = world.history().await?;
+    let figures = history.iter().filter_map(|line| line["data"]["look"]["figures"].as_array()).flatten();
+    let accuracy: Vec<(u64, f64)> = figures
+        .filter(|f| f["name"] == "accuracy")
+        .filter_map(|f| Some((f["samples"].as_u64()?, f["measured"].as_f64()?)))
+        .collect();
+    // Only the canary's users of the 400, once each, nine of ten right: what came late or twice is not among them.
+    assert!(!accuracy.is_empty(), "{history:#?}");
+    for (samples, measured) in accuracy {
+        assert!(samples < 400 && measured > 0.8, "{samples} {measured}");
+    }
     load.stop().await?;
     Ok(())
 }
