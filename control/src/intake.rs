@@ -2,7 +2,8 @@
 //!
 //! `{"key": "user-7", "success": true, "time": "2026-11-21T07:00:00Z"}`, or `variant` instead of `key`, `value` instead of or beside `success`; a list,
 //! or one on a line. `time` is that of the request that it is about. A key is given to the version that the split gave it then
-//! ([`crate::exposure`]). Users on include and exclude lists are left out: they are no random sample. What is not understood is said and left out; the rest is kept.
+//! ([`crate::exposure`]), in its `segment` when it names one. Users on include and exclude lists are left out: they are no random sample.
+//! What is not understood is said and left out; the rest is kept.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
@@ -29,6 +30,8 @@ const TOLD: usize = 20;
 struct Written {
     key: Option<String>,
     variant: Option<String>,
+    /// The segment of the route that the request was in; `default` is none.
+    segment: Option<String>,
     success: Option<bool>,
     value: Option<f64>,
     time: Option<Value>,
@@ -115,7 +118,7 @@ fn read(text: &str, split: &Assigner, plan: &Plan, now: i64) -> (Vec<Outcome>, V
 }
 
 fn outcome(written: Written, split: &Assigner, plan: &Plan, now: i64) -> Result<Option<Outcome>, String> {
-    let Written { key, variant, success, value, time } = written;
+    let Written { key, variant, segment, success, value, time } = written;
     if success.is_none() && value.is_none() {
         return Err("it has neither `success` nor `value`".to_owned());
     }
@@ -135,7 +138,7 @@ fn outcome(written: Written, split: &Assigner, plan: &Plan, now: i64) -> Result<
             let known: Vec<String> = plan.variants().iter().map(|name| format!("`{name}`")).collect();
             return Err(format!("`{variant}` is none of {}", known.join(", ")));
         }
-        (None, Some(key)) => match split.variant(key, at)? {
+        (None, Some(key)) => match split.variant(key, segment.as_deref(), at)? {
             Some(variant) => variant.to_owned(),
             None => return Ok(None),
         },

@@ -2,10 +2,11 @@
 //!
 //! A decision never waits for a notification: [`Notifier::tell`] puts it into a queue and returns. Each receiver has its own queue and
 //! thread, so that a dead one does not hold up the others; what could not be delivered after all attempts is handed to `undelivered`, which
-//! writes it into the audit. What is still queued when the process is killed is not sent again: the audit has the event itself.
+//! writes it into the audit. A [`Ticket`] says when everybody was told, or given up: until then the event stands in the rollout's state, and
+//! a process that is started anew tells it again. So an event may be told twice, and is never forgotten.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -78,12 +79,36 @@ fn slack(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// Sends its number once the last copy of it is gone: whoever tells an event holds one.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    id: u64,
+    over: Sender<u64>,
+}
+
+impl Ticket {
+    /// A ticket that sends `id` to `over` in the end.
+    pub(crate) fn new(id: u64, over: Sender<u64>) -> Arc<Self> {
+        Arc::new(Self { id, over })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // Nobody listens when the rollout is over.
+        let _over = self.over.send(self.id);
+    }
+}
+
+/// An event on its way to one receiver.
+type Queued = (Event, Option<Arc<Ticket>>);
+
 /// Told of an event that could not be delivered: receiver, event, why.
 pub(crate) type Undelivered = Arc<dyn Fn(&str, &Event, &str) + Send + Sync>;
 
 /// The queues.
 pub(crate) struct Notifier {
-    receivers: Vec<(Hearer, SyncSender<Event>)>,
+    receivers: Vec<(Hearer, SyncSender<Queued>)>,
     threads: Vec<JoinHandle<()>>,
     undelivered: Undelivered,
 }
@@ -106,11 +131,16 @@ impl Notifier {
 
     /// Queues an event for everybody who wants its kind; returns at once.
     pub(crate) fn tell(&self, event: &Event) {
+        self.tell_with(event, None);
+    }
+
+    /// As [`Self::tell`], with a ticket that is kept until all were told or given up.
+    pub(crate) fn tell_with(&self, event: &Event, ticket: Option<&Arc<Ticket>>) {
         for (receiver, queue) in &self.receivers {
             if !receiver.on.is_empty() && !receiver.on.contains(&event.kind) {
                 continue;
             }
-            match queue.try_send(event.clone()) {
+            match queue.try_send((event.clone(), ticket.cloned())) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_)) => {
                     (self.undelivered)(&receiver.name, event, &format!("{QUEUE} events wait for this receiver already"))
@@ -123,10 +153,10 @@ impl Notifier {
     }
 
     /// Lets what is queued go out, at most for `patience`.
-    pub(crate) fn finish(self, patience: Duration) {
-        drop(self.receivers);
+    pub(crate) fn finish(&mut self, patience: Duration) {
+        self.receivers.clear();
         let end = Instant::now() + patience;
-        for thread in self.threads {
+        for thread in self.threads.drain(..) {
             while !thread.is_finished() && Instant::now() < end {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -134,8 +164,8 @@ impl Notifier {
     }
 }
 
-fn deliver(receiver: &Hearer, queue: &Receiver<Event>, undelivered: &Undelivered) {
-    for event in queue {
+fn deliver(receiver: &Hearer, queue: &Receiver<Queued>, undelivered: &Undelivered) {
+    for (event, _held_until_told) in queue {
         let sent = receiver.web.post(&receiver.url, &receiver.headers, &event.body(receiver.form));
         match sent {
             Ok(said) if said.status < 300 => {}
@@ -179,7 +209,7 @@ mod tests {
         let (json, json_asked) = server(vec![(500, String::new()), (200, String::new())]);
         let (slack, slack_asked) = server(vec![(200, String::new())]);
         let receivers = vec![receiver(&json, Form::Json, &[]), receiver(&slack, Form::Slack, &["rollback"])];
-        let notifier = Notifier::start(receivers, Arc::new(|_, _, _| {}));
+        let mut notifier = Notifier::start(receivers, Arc::new(|_, _, _| {}));
         notifier.tell(&event("rollback"));
         let (_, first) = json_asked.recv().unwrap();
         let (_, again) = json_asked.recv().unwrap();
@@ -199,9 +229,12 @@ mod tests {
         let seen = Arc::clone(&told);
         let undelivered: Undelivered =
             Arc::new(move |who, event, why| seen.lock().unwrap().push(format!("{who} {} {why}", event.kind)));
-        let notifier = Notifier::start(vec![receiver(&url, Form::Json, &["step"])], undelivered);
-        notifier.tell(&event("step"));
-        notifier.tell(&event("start"));
+        let mut notifier = Notifier::start(vec![receiver(&url, Form::Json, &["step"])], undelivered);
+        let (over, ended) = std::sync::mpsc::channel();
+        notifier.tell_with(&event("step"), Some(&Ticket::new(7, over.clone())));
+        assert_eq!(ended.recv(), Ok(7), "the ticket is given back when it is given up");
+        notifier.tell_with(&event("start"), Some(&Ticket::new(8, over)));
+        assert_eq!(ended.try_recv(), Ok(8), "nobody wanted it");
         notifier.finish(Duration::from_secs(30));
         let told = told.lock().unwrap();
         assert_eq!(told.len(), 1, "{told:?}");

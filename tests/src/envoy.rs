@@ -286,6 +286,11 @@ impl Envoy {
         Ok(line.rsplit_once(": ").map(|(_, version)| version.trim_matches('"').to_owned()).unwrap_or_default())
     }
 
+    /// An address of the admin interface that stays the same when Envoy is started again.
+    pub fn steady_admin(&self) -> SocketAddr {
+        self.relay.addr
+    }
+
     /// What Envoy logged since its first start.
     pub fn log(&self) -> Result<String> {
         let home = self.home.as_ref().ok_or_else(|| fault("Envoy is gone"))?;

@@ -102,7 +102,10 @@ pub(crate) fn failsafe(target: &Target, client: &Client, clusters: &[String], wa
     let known: Vec<&str> = clusters.iter().map(String::as_str).collect();
     let seen = each(&target.proxies, |proxy| {
         let Some(base) = proxy.admin_base() else {
-            return Err("it has no admin interface in the target file, so its routes cannot be seen".to_owned());
+            return Err(format!(
+                "its routes cannot be seen: name its `admin` in the target file and run this again; its default route (in Istio: the VirtualService's route \
+                 without a match) must lead to `{wanted}`"
+            ));
         };
         let page = client.get(&format!("{base}/config_dump"))?;
         let dump: Value = serde_json::from_str(&page).map_err(|e| format!("its config dump is no JSON: {e}"))?;

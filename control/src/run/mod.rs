@@ -34,11 +34,13 @@ use crate::notify::{Form, Hearer, Notifier, Undelivered};
 use crate::owner::{self, Owner};
 use crate::pool::Pool;
 use crate::providers::envoy::Bounds;
+use crate::publisher;
 use crate::rollout_file::{self, Loaded};
 use crate::shadow::collect::{self, Collector, Out};
 use crate::store::{Entry, Row, Store};
 use crate::target::Target;
 use crate::web::Web;
+use crate::write::in_force;
 use ask::{Asker, webhook_manner};
 use console::Console;
 use desk::FrontDesk;
@@ -282,6 +284,7 @@ fn row(one: &Prepared, force: Option<&Force>, store: &Store) -> Result<(Row, Sta
         row.exit = None;
         return Ok((row, state));
     }
+    fits(one)?;
     let state = State::new(&plan.name);
     let now = clock::now();
     let row = Row {
@@ -303,6 +306,23 @@ fn row(one: &Prepared, force: Option<&Force>, store: &Store) -> Result<(Row, Sta
     };
     store.begin(&row)?;
     Ok((row, state))
+}
+
+/// Whether the shares of every step can be put into the route: what a later step could not have is refused before the first one begins.
+fn fits(one: &Prepared) -> Result<(), Failure> {
+    let plan = &one.loaded.plan;
+    let config = in_force(&one.target, publisher::read(&one.published)?.as_ref())?;
+    if shares::found(&config, plan).weights.is_none() {
+        // Without the route or its variants it waits for them, and says so.
+        return Ok(());
+    }
+    for step in plan.steps.iter().chain([&plan.monitoring]) {
+        if let Err(why) = shares::apply(&config, plan, &step.weights) {
+            let text = format!("{}: step {}: {why}; nothing was begun", one.loaded.path.display(), step.name);
+            return Err(Failure::new(Exit::Usage, text));
+        }
+    }
+    Ok(())
 }
 
 /// Says, here and in the audit, that a process took a rollout up.

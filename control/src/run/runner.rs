@@ -6,15 +6,16 @@
 
 mod act;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use headgate_rollout::plan::Plan;
 use headgate_rollout::state::{Outcome, Phase, State};
 use headgate_rollout::tick::{
-    Answer, Command as Wish, Event, GateAnswer, Input, Recorded, RewardAnswer, Verb, Wanted, tick, wanted,
+    Action, Answer, Command as Wish, Effect, Event, GateAnswer, Input, Recorded, RewardAnswer, Verb, Wanted, tick,
+    wanted,
 };
 use serde_json::Value;
 
@@ -43,6 +44,8 @@ const SAVE_SOON: Duration = Duration::from_secs(1);
 const LOSS: u32 = 20;
 /// Lines for the audit that are kept while the store cannot be written.
 const BACKLOG: usize = 10_000;
+/// How long the end waits for notifications that are on their way.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How long the first look at the published file may have to wait for its turn to be told.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -87,13 +90,18 @@ pub(crate) struct Memory {
     failed: Vec<(u64, String)>,
     /// Commands that wait for a tick, and those taken whose answer is not in the store yet.
     wishes: Vec<Command>,
+    /// Those that the turn that goes on has taken.
+    taken: Vec<Command>,
     answers: BTreeMap<i64, String>,
     backlog: Vec<Note>,
     saved: Option<Instant>,
     unwritable: bool,
+    /// Whether weights wait for the state to be written.
+    still: bool,
     unreadable: bool,
     last_look: u64,
     beside: Asides,
+    telling: Telling,
 }
 
 impl Memory {
@@ -105,6 +113,18 @@ impl Memory {
     /// The numbers of the commands that wait for the next tick.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = i64> {
         self.wishes.iter().map(|c| c.id)
+    }
+}
+
+/// Notifications on their way: told by their effects' numbers, so that none is begun twice.
+struct Telling {
+    begun: BTreeSet<u64>,
+    over: (Sender<u64>, Receiver<u64>),
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self { begun: BTreeSet::new(), over: channel() }
     }
 }
 
@@ -145,21 +165,26 @@ impl Runner {
             let wanted = wanted(&self.plan, &self.state);
             let input = self.look(&wanted);
             let now = i64::try_from(input.now_ms).unwrap_or(i64::MAX);
-            let state = core::mem::replace(&mut self.state, State::new(""));
-            let before = state.phase;
-            let out = tick(&self.plan, state, &input);
+            let before = self.state.clone();
+            let out = tick(&self.plan, core::mem::replace(&mut self.state, State::new("")), &input);
             self.state = out.state;
             self.memory.done.clear();
             self.memory.failed.clear();
             for effect in out.effects.iter().filter(|e| e.urgent) {
                 self.act(effect);
             }
-            let news = !out.events.is_empty() || before != self.state.phase;
+            let news = !out.events.is_empty() || before.phase != self.state.phase;
+            let noted = self.memory.backlog.len();
             for event in &out.events {
                 self.note(now, event);
             }
-            let ordinary = out.effects.iter().any(|e| !e.urgent);
-            let written = self.save(now, news || ordinary);
+            let begun = &self.memory.telling.begun;
+            let ordinary = out.effects.iter().any(|e| !e.urgent && !begun.contains(&e.id));
+            let written = self.save(now, news || ordinary || !input.done.is_empty());
+            if !written && forward(&before, &out.effects) {
+                self.stand_still(before, input, noted, began);
+                continue;
+            }
             for event in &out.events {
                 self.console.event(&self.row.name, self.row.run, now, event);
             }
@@ -179,6 +204,23 @@ impl Runner {
             let wait = if self.exit().is_some() { wait.min(200) } else { wait };
             self.sleep(Duration::from_millis(wait).saturating_sub(began.elapsed()));
         }
+    }
+
+    /// What cannot be written down does not happen: the turn is taken back, so that what is in force is judged on, and is taken again at the
+    /// next look.
+    fn stand_still(&mut self, before: State, input: Input, noted: usize, began: Instant) {
+        if !core::mem::replace(&mut self.memory.still, true) {
+            let text = "the next weights wait until the state can be written; those in force are judged on";
+            self.console.note(&self.row.name, "store", text);
+        }
+        self.state = before;
+        self.memory.backlog.truncate(noted);
+        (self.memory.done, self.memory.failed) = (input.done, input.failed);
+        for wish in &input.commands {
+            self.memory.answers.retain(|id, _| id.to_string() != wish.id);
+        }
+        self.memory.wishes.append(&mut self.memory.taken);
+        self.sleep(self.interval().saturating_sub(began.elapsed()));
     }
 
     /// Waits, but not longer than until somebody wants something.
@@ -251,6 +293,10 @@ impl Runner {
             let last = self.store.last_drill(&self.target.name, &self.plan.route).ok().flatten();
             input.last_drill_ms = last.and_then(|at| u64::try_from(at).ok());
         }
+        for told in self.memory.telling.over.1.try_iter() {
+            self.memory.telling.begun.remove(&told);
+            self.memory.done.push(told);
+        }
         input.commands = self.commands();
         input.done.clone_from(&self.memory.done);
         input.failed.clone_from(&self.memory.failed);
@@ -285,27 +331,34 @@ impl Runner {
             };
         }
         if let Some(gate) = &wanted.gate {
-            let at = clock::now();
+            let at = i64::try_from(gate.since_ms).unwrap_or(i64::MAX);
             if let Err(failure) = self.store.open_gate(&self.row.name, self.row.run, &gate.gate, at) {
                 self.console.note(&self.row.name, "store", &failure.message);
             }
-            if let Ok(Some(answered)) = self.store.gate(&self.row.name, self.row.run, &gate.gate)
-                && let Some(answer) = answered.answer
-            {
+            let known = self.store.gate(&self.row.name, self.row.run, &gate.gate).ok().flatten();
+            if let Some((answered, answer)) = known.and_then(|g| g.answer.clone().map(|answer| (g, answer))) {
                 input.gates.push(GateAnswer {
                     gate: gate.gate.clone(),
                     approved: answer == "approve",
                     actor: answered.actor.unwrap_or_default(),
                     reason: answered.reason.unwrap_or_default(),
                 });
-            }
-            if let Some(hook) = gate.webhook.clone() {
+            } else if let Some(hook) = gate.webhook.clone() {
                 let every = span(hook.interval.as_ref(), Duration::from_secs(10));
                 let body = beside::gate_body(&self.row.name, self.row.run, &gate.gate, &gate.question, gate.since_ms);
                 let name = gate.gate.clone();
                 let said = asides.gate.ask(&self.pool, every, move || beside::gate(&hook, &name, &body));
                 match said {
-                    Some(Ok(Some(answer))) => input.gates.push(answer),
+                    Some(Ok(Some(answer))) => {
+                        // Kept before it is acted on: a process that is started anew does not ask again.
+                        let word = if answer.approved { "approve" } else { "reject" };
+                        let place = (self.row.name.as_str(), self.row.run, answer.gate.as_str());
+                        let kept = self.store.answer_gate(place, word, &answer.actor, &answer.reason, clock::now());
+                        if let Err(failure) = kept {
+                            self.console.note(&self.row.name, "store", &failure.message);
+                        }
+                        input.gates.push(answer);
+                    }
                     Some(Ok(None)) | None => {}
                     Some(Err(e)) => {
                         if asides.gate_error != e {
@@ -321,6 +374,7 @@ impl Runner {
     /// The wishes as the state machine takes them; those it cannot know are answered here.
     fn commands(&mut self) -> Vec<Wish> {
         let mut wishes = Vec::new();
+        self.memory.taken.clone_from(&self.memory.wishes);
         for command in self.memory.wishes.drain(..) {
             match verb(&command.kind) {
                 Some(verb) => wishes.push(Wish {
@@ -389,6 +443,7 @@ impl Runner {
             .collect();
         match self.store.save(&self.row, &entries) {
             Ok(()) => {
+                self.memory.still = false;
                 if core::mem::replace(&mut self.memory.unwritable, false) {
                     self.console.note(&self.row.name, "store", "the state can be written again");
                 }
@@ -439,13 +494,17 @@ impl Runner {
         })
     }
 
-    /// Whether all that was asked for was done: the process may end.
+    /// Whether all that was asked for was done: the process may end. Those who are still to be told have a time of their own.
     fn settled(&self) -> bool {
-        self.state.pending.iter().all(|e| self.memory.done.contains(&e.id))
+        let told = |e: &Effect| matches!(e.action, Action::Notify { .. });
+        self.state.pending.iter().all(|e| told(e) || self.memory.done.contains(&e.id))
     }
 
     fn end(mut self, now: i64, exit: u8) -> u8 {
-        let done = core::mem::take(&mut self.memory.done);
+        // Before the end is written: a process that is killed meanwhile has them left to tell.
+        self.notifier.finish(LAST_WORDS);
+        let mut done = core::mem::take(&mut self.memory.done);
+        done.extend(self.memory.telling.over.1.try_iter());
         self.state.pending.retain(|e| !done.contains(&e.id));
         self.row.exit = Some(i64::from(exit));
         // One that ended as held goes on where it was when it is run again.
@@ -454,9 +513,14 @@ impl Runner {
         let outcome = self.state.outcome.and_then(|o| serde_json::to_value(o).ok());
         let outcome = outcome.as_ref().and_then(Value::as_str).unwrap_or("over").to_owned();
         self.console.end(&self.row.name, self.row.run, &outcome, &self.state.because, exit);
-        self.notifier.finish(Duration::from_secs(10));
         exit
     }
+}
+
+/// Whether a turn asked for other weights that are no way back.
+fn forward(before: &State, effects: &[Effect]) -> bool {
+    let asks = |e: &Effect| !e.urgent && matches!(e.action, Action::Publish { .. });
+    effects.iter().any(|e| asks(e) && !before.pending.iter().any(|p| p.id == e.id)) && !effects.iter().any(|e| e.urgent)
 }
 
 /// A command's verb, by its name on the command line.

@@ -5,7 +5,8 @@
 use headgate_rollout::simulate::Version;
 
 /// What can be said of a version.
-pub(crate) const NAMES: [&str; 8] = ["error", "clientError", "timeout", "hang", "p50", "p95", "success", "agreement"];
+pub(crate) const NAMES: [&str; 11] =
+    ["error", "clientError", "timeout", "hang", "p50", "p95", "success", "agreement", "cpu", "memory", "custom"];
 
 /// Reads `name=value,…`; what is not named is as `like`.
 ///
@@ -28,13 +29,19 @@ pub(crate) fn read(text: &str, like: &Version) -> Result<Version, String> {
             "p95" => (like.p95_ms, &mut out.p95_ms),
             "agreement" => (like.agreement, &mut out.agreement),
             "success" => (like.success, &mut out.success),
+            "cpu" => (like.cpu, &mut out.cpu),
+            "memory" => (like.memory, &mut out.memory),
+            "custom" => (like.custom, &mut out.custom),
             _ => {
                 let hint = crate::structure::way_out(name, &NAMES);
                 return Err(format!("`{name}` is nothing that can be said of a version: {hint}"));
             }
         };
-        let is_time = matches!(name, "p50" | "p95");
-        let new = if is_time { time(value, old) } else { share(value, old) };
+        let new = match name {
+            "p50" | "p95" => time(value, old),
+            "cpu" | "memory" | "custom" => plain(value, old),
+            _ => share(value, old),
+        };
         *field = new.map_err(|why| format!("{name}={value}: {why}"))?;
         named_p95 |= name == "p95";
     }
@@ -96,6 +103,19 @@ fn time(value: &str, old: f64) -> Result<f64, String> {
     }
 }
 
+/// A number: `0.5`, `512MiB`, `2x` or `+40%` of what it was.
+fn plain(value: &str, old: f64) -> Result<f64, String> {
+    const UNITS: [(&str, f64); 5] =
+        [("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0), ("MB", 1e6), ("GB", 1e9)];
+    let unit = UNITS.iter().find_map(|(unit, factor)| Some((value.strip_suffix(unit)?, factor)));
+    let new = match (relative(value), unit) {
+        (Some(factor), _) => Some(old * factor),
+        (None, Some((text, factor))) => number(text).map(|n| n * factor),
+        (None, None) => number(value),
+    };
+    new.ok_or_else(|| "write a number such as `0.5` or `512MiB`, or `2x` or `+40%` of stable's".to_owned())
+}
+
 /// `2x` as 2, `+40%` as 1.4, `-10%` as 0.9.
 fn relative(value: &str) -> Option<f64> {
     if let Some(factor) = value.strip_suffix('x') {
@@ -133,6 +153,8 @@ mod tests {
         assert_eq!(said("p95=1.5s").p95_ms, 1_500.0);
         assert_eq!(said("p95=+20ms").p95_ms, 100.0);
         assert_eq!(said("hang=0.5").hang, 0.5);
+        assert!((said("cpu=+40%").cpu - 0.7).abs() < 1e-9);
+        assert_eq!((said("memory=512MiB").memory, said("custom=-3").custom), (536_870_912.0, -3.0));
     }
 
     #[test]
@@ -153,6 +175,7 @@ mod tests {
             ("error=60%,timeout=60%", "more than all"),
             ("error=NaN", "write a share"),
             ("p50=-200%", "above 0"),
+            ("memory=much", "write a number"),
         ] {
             let reason = read(text, &Version::default()).unwrap_err();
             assert!(reason.contains(part), "{text}: {reason}");

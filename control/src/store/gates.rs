@@ -20,11 +20,13 @@ pub(crate) struct Gate {
 }
 
 impl Store {
-    /// Notes that a gate waits. Asking again changes nothing.
+    /// Notes that a gate waits since then. Asking again changes nothing; an answer from before is the answer to an earlier attempt, and forgotten.
     pub(crate) fn open_gate(&self, rollout: &str, run: i64, gate: &str, at: i64) -> Result<(), Failure> {
         self.with(|c| {
             c.execute(
-                "insert into gates (rollout, run, gate, opened) values (?1, ?2, ?3, ?4) on conflict do nothing",
+                "insert into gates (rollout, run, gate, opened) values (?1, ?2, ?3, ?4)
+                 on conflict do update set opened = excluded.opened, answer = null, actor = null, reason = null, answered = null
+                 where excluded.opened > gates.opened",
                 params![rollout, run, gate, at],
             )
             .map(drop)
@@ -42,7 +44,8 @@ impl Store {
     ) -> Result<bool, Failure> {
         self.with(|c| {
             let changed = c.execute(
-                "update gates set answer = ?4, actor = ?5, reason = ?6, answered = ?7
+                // A clock that was set back must not make the answer older than the question.
+                "update gates set answer = ?4, actor = ?5, reason = ?6, answered = max(?7, opened)
                  where rollout = ?1 and run = ?2 and gate = ?3 and answer is null",
                 params![rollout, run, gate, answer, actor, reason, at],
             )?;
@@ -86,8 +89,11 @@ mod tests {
         store.open_gate("shop", 1, "half", 1).unwrap();
         assert!(store.answer_gate(("shop", 1, "half"), "reject", "ada", "errors", 2).unwrap());
         assert!(!store.answer_gate(("shop", 1, "half"), "approve", "eve", "", 3).unwrap());
-        store.open_gate("shop", 1, "half", 9).unwrap();
+        store.open_gate("shop", 1, "half", 1).unwrap();
         let gate = store.gate("shop", 1, "half").unwrap().unwrap();
         assert_eq!((gate.answer.as_deref(), gate.actor.as_deref(), gate.opened), (Some("reject"), Some("ada"), 1));
+        store.open_gate("shop", 1, "half", 9).unwrap();
+        let gate = store.gate("shop", 1, "half").unwrap().unwrap();
+        assert_eq!((gate.answer, gate.opened), (None, 9), "a new attempt asks anew");
     }
 }

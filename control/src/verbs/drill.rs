@@ -238,14 +238,15 @@ impl Outcome {
 /// Tells those whom the rollout names.
 fn tell(rollout: &Named, run: i64, store: &Arc<Store>, text: &str, data: &Value) {
     let Ok(loaded) = rollout_file::read(&rollout.file) else { return };
-    let Ok(notifier) = notifier(&loaded.plan, run, store) else { return };
-    notifier.tell(&notify::Event {
+    let Ok(mut notifier) = notifier(&loaded.plan, run, store) else { return };
+    let event = notify::Event {
         kind: "drill".to_owned(),
         rollout: rollout.name.clone(),
         run,
         text: text.to_owned(),
         at: clock::now(),
         data: data.clone(),
-    });
+    };
+    notifier.tell(&event);
     notifier.finish(Duration::from_secs(10));
 }

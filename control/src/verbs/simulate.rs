@@ -105,6 +105,17 @@ fn described(scenario: &Scenario, seed: u64) -> String {
             }
         }
         parts.push(format!("p50 {:.0} ms, p95 {:.0} ms, {:.1} % success", v.p50_ms, v.p95_ms, v.success * 100.0));
+        let usual = Version::default();
+        let numbers = [
+            ("CPU", v.cpu, usual.cpu, 1.0, " cores"),
+            ("memory", v.memory, usual.memory, 1e6, " MB"),
+            ("custom", v.custom, usual.custom, 1.0, ""),
+        ];
+        for (what, number, usual, unit, word) in numbers {
+            if (number - usual).abs() > usual.abs() * 1e-9 {
+                parts.push(format!("{what} {:.2}{word}", number / unit));
+            }
+        }
         parts.join(", ")
     };
     let after = match scenario.good_for_ms {

@@ -32,6 +32,9 @@ pub struct Analysis {
     /// Name of the recorded baseline, for `recorded`. Default: the route's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_name: Option<String>,
+    /// A recorded baseline older than this is not compared with: the rollout waits for a newer one. Default `7d`. Example: `48h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_within: Option<Span>,
     /// The criteria. Default: `errorRate` 2x, `timeoutRate` 2x, `unfinishedRate` 2x, `latencyP50` 1.2x, `latencyP95` 1.5x.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criteria: Option<Vec<Criterion>>,

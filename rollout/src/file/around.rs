@@ -78,7 +78,7 @@ pub struct Prometheus {
     /// A bearer token. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer: Option<Bearer>,
-    /// A file with the certificate authorities to trust, PEM. Default: the system's.
+    /// A file with the certificate authorities to trust, PEM. Default: Mozilla's list, which is built in. Example: `/etc/ssl/certs/ca-certificates.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
 }
@@ -108,7 +108,7 @@ pub struct Webhook {
     /// A bearer token. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer: Option<Bearer>,
-    /// A file with the certificate authorities to trust, PEM. Default: the system's.
+    /// A file with the certificate authorities to trust, PEM. Default: Mozilla's list, which is built in. Example: `/etc/ssl/certs/ca-certificates.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
 }

@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::{API_VERSION, Action, BaselineSource, KIND, Metric, Percent, RollbackMode, Rollout, Span, Spec};
 use crate::plan::{Judging, Plan, ProxyPolicy, Source, share_alpha};
 
+/// How old a recorded baseline may be when nothing else is said: a week, which has every kind of day in it once.
+const BASELINE_WITHIN_MS: u64 = 7 * 86_400_000;
+
 /// One thing that is wrong with a rollout file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -258,13 +261,17 @@ fn judging(rollout: &Rollout, checks: &mut Checks) -> Judging {
         checks.push("spec.analysis.minRequests", "is 0: a step without a request would pass", "choose at least 1");
     }
     let recorded = matches!(analysis.baseline, BaselineSource::Recorded);
-    if analysis.baseline_name.is_some() && !recorded {
-        checks.push(
-            "spec.analysis.baselineName",
-            "is not used with `baseline: concurrent`",
-            "write `baseline: recorded`, or leave the name out",
-        );
+    let unused = [
+        ("spec.analysis.baselineName", analysis.baseline_name.is_some()),
+        ("spec.analysis.baselineWithin", analysis.baseline_within.is_some()),
+    ];
+    for (path, given) in unused {
+        if given && !recorded {
+            let way_out = "write `baseline: recorded`, or leave it out";
+            checks.push(path, "is not used with `baseline: concurrent`", way_out);
+        }
     }
+    let within = checks.span("spec.analysis.baselineWithin", analysis.baseline_within.as_ref(), BASELINE_WITHIN_MS);
     let name = analysis.baseline_name.clone().unwrap_or_else(|| rollout.spec.route.clone());
     Judging {
         mode: analysis.mode,
@@ -273,6 +280,7 @@ fn judging(rollout: &Rollout, checks: &mut Checks) -> Judging {
         min_requests,
         patience,
         recorded_baseline: recorded.then_some(name),
+        baseline_within_ms: within,
     }
 }
 

@@ -119,6 +119,8 @@ pub struct Judging {
     pub patience: f64,
     /// Name of a recorded baseline; none: the stable version at the same time.
     pub recorded_baseline: Option<String>,
+    /// How old a recorded baseline may be when the rollout begins, ms.
+    pub baseline_within_ms: u64,
 }
 
 /// What is tolerated of proxies.

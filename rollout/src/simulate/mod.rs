@@ -2,8 +2,9 @@
 //!
 //! It answers "with this traffic, would this plan notice?" before anybody is at risk. Proxies take what is published at once, gates say
 //! yes, somebody resumes after pauses, the fail-safe route is in order: what is simulated is the judgement, not the network.
-//! Criteria whose numbers come from elsewhere (CPU, memory, custom metrics, values) are left out, and [`Lived::left_out`] names them;
-//! outcomes of success are simulated, and stand for the conversions or values that an A/B test is about. A hold that lasts as long as the step is taken for its end.
+//! Outcomes of success are simulated, and stand for the conversions or values that an A/B test is about; so are CPU, memory and custom metrics: as
+//! one number at a time that wobbles, which is how a provider tells them. Other goals and values are left out, and [`Lived::left_out`] names them.
+//! A hold that lasts as long as the step is taken for its end.
 
 pub mod bandits;
 mod random;
@@ -20,6 +21,7 @@ use crate::tick::{
     Action, Answer, Command, Confirmation, Event, GateAnswer, InForce, Input, Measured, Measurement, ProxyStatus,
     Reading, Recorded, RewardAnswer, RewardAsk, Sums, Verb, tick, wanted,
 };
+use random::Random;
 use traffic::Traffic;
 
 /// How one version behaves.
@@ -41,6 +43,12 @@ pub struct Version {
     pub success: f64,
     /// Share of answers to copies that agree with stable's, where the filter compares them.
     pub agreement: f64,
+    /// Cores that one instance uses, as a provider tells them.
+    pub cpu: f64,
+    /// Bytes of memory that one instance uses.
+    pub memory: f64,
+    /// What a custom metric says of it.
+    pub custom: f64,
 }
 
 impl Default for Version {
@@ -54,6 +62,9 @@ impl Default for Version {
             p95_ms: 80.0,
             success: 0.9,
             agreement: 1.0,
+            cpu: 0.5,
+            memory: 500e6,
+            custom: 1.0,
         }
     }
 }
@@ -129,6 +140,8 @@ pub const BEGAN_MS: u64 = 1_800_000_000_000;
 const LOOKS: u64 = 2_400;
 /// How long a recorded baseline was recorded, ms.
 const RECORDED_MS: u64 = 3_600_000;
+/// Standard deviation of a number that a provider tells, as a part of it: two scrapes are never the same.
+const WOBBLE: f64 = 0.02;
 /// The simulated proxy's name.
 const PROXY: &str = "simulated";
 
@@ -151,6 +164,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, keep_looks: bool) -
         in_force: Weights::none(),
         bad_from_ms: BEGAN_MS.saturating_add(scenario.good_for_ms),
         outcomes_from: None,
+        told: Random::new(seed ^ 0x7072_6f76_6964_6572),
         done: Vec::new(),
         resumed: 0,
     };
@@ -193,7 +207,8 @@ fn simulated(plan: &Plan) -> (Plan, Vec<String>) {
         let name = step.name.clone();
         step.criteria.retain(|criterion| {
             let proxies = criterion.source == Source::Proxies && criterion.metric != Metric::Goal;
-            let fits = proxies || criterion.metric == Metric::Success;
+            let told = [Metric::Success, Metric::Cpu, Metric::Memory, Metric::Custom];
+            let fits = proxies || told.contains(&criterion.metric);
             if !fits {
                 left_out.push(format!("{} of {name}", criterion.name));
             }
@@ -233,6 +248,8 @@ struct World<'s> {
     further: Vec<String>,
     /// Outcomes of a bandit's epochs.
     epochs: Vec<Told>,
+    /// For what providers tell: a stream of its own, so that who asks them changes nothing for the users.
+    told: Random,
     done: Vec<u64>,
     resumed: usize,
 }
@@ -281,7 +298,12 @@ impl World<'_> {
             input.rewards.push(self.rewards(&ask));
         }
         for ask in wanted.asks {
-            let value = self.measured(ask.since_ms);
+            let value = match ask.metric {
+                Metric::Cpu => self.told(now, |v| v.cpu),
+                Metric::Memory => self.told(now, |v| v.memory),
+                Metric::Custom => self.told(now, |v| v.custom),
+                _ => self.measured(ask.since_ms),
+            };
             input.measurements.push(Measurement { criterion: ask.criterion, at_ms: now, value });
         }
         let step = self.plan.step(state.step);
@@ -318,6 +340,18 @@ impl World<'_> {
             }
             self.done.push(effect.id);
         }
+    }
+
+    /// What a provider tells of both versions, once the new one has anybody.
+    fn told(&mut self, now: u64, of: impl Fn(&Version) -> f64) -> Measured {
+        if self.in_force.is_none() {
+            return Measured::NoValues;
+        }
+        let canary = if now >= self.bad_from_ms { &self.scenario.canary } else { &self.scenario.stable };
+        let mut wobbling = |number: f64| number * (1.0 + WOBBLE * self.told.normal());
+        let (canary, stable) = (wobbling(of(canary)), wobbling(of(&self.scenario.stable)));
+        // At 100 % nothing is left of the old one to measure.
+        Measured::Values { canary, stable: (!self.in_force.is_full()).then_some(stable) }
     }
 
     /// Outcomes since a window began.

@@ -92,10 +92,17 @@ fn each_kind_of_badness_is_caught_and_named() {
         {"metric": "errorRate", "versusBaseline": "2x"}, {"metric": "timeoutRate", "versusBaseline": "2x"},
         {"metric": "unfinishedRate", "versusBaseline": "2x"}, {"metric": "latencyP50", "versusBaseline": "1.2x"},
         {"metric": "latencyP95", "versusBaseline": "1.5x"},
-        {"metric": "success", "provider": "truth", "maxDrop": "5 points"}]},
-        "providers": {"truth": {"outcomes": {"file": "outcomes.jsonl"}}}"#;
+        {"metric": "success", "provider": "truth", "maxDrop": "5 points"},
+        {"metric": "cpu", "provider": "prom"}, {"metric": "memory", "provider": "prom"},
+        {"name": "score", "metric": "custom", "provider": "prom", "query": "score", "min": 0.8}]},
+        "providers": {"truth": {"outcomes": {"file": "outcomes.jsonl"}}, "prom": {"prometheus": {"address": "http://localhost"}}}"#;
     let plan = plan(&format!("{DEFAULT}, {criteria}"));
     let good = Version::default();
+    let fine = Scenario { requests_per_s: 200.0, users: 100_000, ..Scenario::default() };
+    for lived in outcomes(&plan, &fine, 4) {
+        assert_eq!(lived.outcome(), Outcome::Promoted, "{}", lived.state.because);
+        assert_eq!(lived.left_out, Vec::<String>::new());
+    }
     for (canary, named) in [
         (Version { error: 0.2, ..good }, vec!["errorRate"]),
         (Version { timeout: 0.1, ..good }, vec!["errorRate", "timeoutRate"]),
@@ -103,6 +110,9 @@ fn each_kind_of_badness_is_caught_and_named() {
         (Version { p50_ms: 100.0, p95_ms: 110.0, ..good }, vec!["latencyP50"]),
         (Version { p95_ms: 400.0, ..good }, vec!["latencyP95"]),
         (Version { success: 0.5, ..good }, vec!["success"]),
+        (Version { cpu: good.cpu * 2.0, ..good }, vec!["cpu"]),
+        (Version { memory: good.memory * 2.0, ..good }, vec!["memory"]),
+        (Version { custom: 0.5, ..good }, vec!["score"]),
     ] {
         let scenario = Scenario { canary, requests_per_s: 200.0, users: 100_000, ..Scenario::default() };
         for lived in outcomes(&plan, &scenario, 4) {

@@ -109,7 +109,17 @@ impl Turn<'_> {
             && self.state.baseline.is_none()
         {
             match &self.input.recorded {
-                Some(Recorded::Found(baseline)) => self.state.baseline = Some((**baseline).clone()),
+                Some(Recorded::Found(baseline)) => {
+                    let age = self.now.saturating_sub(baseline.until_ms);
+                    if age > self.plan.judging.baseline_within_ms {
+                        return Some(format!(
+                            "the recorded baseline `{name}` is {} old, {} at most are taken (`analysis.baselineWithin`); run `headgate baseline record`",
+                            span(age),
+                            span(self.plan.judging.baseline_within_ms)
+                        ));
+                    }
+                    self.state.baseline = Some((**baseline).clone());
+                }
                 Some(Recorded::Missing) => {
                     return Some(format!("there is no recorded baseline `{name}`; run `headgate baseline record`"));
                 }

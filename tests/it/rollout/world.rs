@@ -105,6 +105,19 @@ impl World {
         Ok(Running::of(self.command(&arguments)?.spawn()?))
     }
 
+    /// Begins `headgate run` behind other words (`unshare …`), in an environment with these variables beside the usual.
+    pub(super) fn run_behind(&self, prefix: &[&str], variables: &[(&str, &Path)], file: &Path) -> Result<Running> {
+        let mut plain = self.command(&["run", &file.display().to_string(), "--json"])?;
+        plain.envs(variables.iter().copied());
+        let Some((program, words)) = prefix.split_first() else { return Ok(Running::of(plain.spawn()?)) };
+        let inner = plain.as_std();
+        let mut command = Command::new(program);
+        command.args(words).arg(inner.get_program()).args(inner.get_args());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        Ok(Running::of(command.spawn()?))
+    }
+
     /// Runs a verb to its end; the state folder is named to those that have one.
     pub(super) async fn headgate(&self, arguments: &[&str]) -> Result<Ran> {
         let output = self.command(arguments)?.output().await?;
@@ -156,7 +169,7 @@ impl World {
     }
 
     /// The plugin configuration in the published file.
-    fn plugin(&self) -> Result<Value> {
+    pub(super) fn plugin(&self) -> Result<Value> {
         let document: Value = serde_json::from_str(&std::fs::read_to_string(self.envoy.ecds_path())?)?;
         let text = document["resources"][0]["typed_config"]["config"]["configuration"]["value"].clone();
         Ok(serde_json::from_str(text.as_str().unwrap_or_default())?)

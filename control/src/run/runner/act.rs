@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Runner;
 use crate::clock;
 use crate::merge;
-use crate::notify;
+use crate::notify::{self, Ticket};
 use crate::run::proposal;
 use crate::run::publish::{self, Seen, publish, publish_urgently};
 use crate::run::shares;
@@ -25,8 +25,12 @@ impl Runner {
             Action::Kill { .. } => self.kill(),
             Action::Revive { .. } => self.revive(),
             Action::Notify { kind, text } => {
-                self.tell(*kind, text);
-                Ok(())
+                // Done once everybody was told: its ticket says so.
+                if self.memory.telling.begun.insert(effect.id) {
+                    let ticket = Ticket::new(effect.id, self.memory.telling.over.0.clone());
+                    self.tell(*kind, text, &ticket);
+                }
+                return;
             }
             Action::Propose { segments, why } => {
                 let folder = self.store.path().parent().unwrap_or(std::path::Path::new("."));
@@ -115,7 +119,7 @@ impl Runner {
             .map_err(|f| f.message)
     }
 
-    fn tell(&self, kind: NotificationKind, text: &str) {
+    fn tell(&self, kind: NotificationKind, text: &str, ticket: &Arc<Ticket>) {
         let name = serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
         let gate = wanted(&self.plan, &self.state).gate.filter(|_| kind == NotificationKind::Gate);
         let links = gate.and_then(|g| self.links.of(&self.row.name, self.row.run, &g.gate));
@@ -130,6 +134,6 @@ impl Runner {
                 "look": self.state.look, "links": links,
             }),
         };
-        self.notifier.tell(&event);
+        self.notifier.tell_with(&event, Some(ticket));
     }
 }
