@@ -58,7 +58,8 @@ fn intervals_by_inverse_propensity_hold_where_plain_averages_are_too_low() {
     // Four standard errors below 95 %.
     let least = 0.95 - 4.0 * (0.95 * 0.05 / n).sqrt();
     assert!(covered as f64 / n >= least && of_difference as f64 / n >= least, "{covered} {of_difference} of {plays}");
-    assert!(bias / n < -0.01 && debiased.abs() < 0.5 * bias.abs(), "{} {}", bias / n, debiased / n);
+    // Each of the two means has a standard error of about a quarter of the bias, so no more is asked than that it is clearly smaller.
+    assert!(bias / n < -0.01 && debiased.abs() < 0.75 * bias.abs(), "{} {}", bias / n, debiased / n);
 }
 
 #[test]
