@@ -1,7 +1,7 @@
 //! What Headgate costs, measured beside what a user would pick instead: `make bench`.
 //!
 //! Parts: CPU per request ([`cpu`]), pushes under load ([`pushes`]), memory ([`memory`]), the controller ([`rollouts`]), compared
-//! shadows ([`shadows`]) and the statistics ([`numbers`]). It starts Envoys of its
+//! shadows ([`shadows`]), the statistics ([`numbers`]) and records of comparisons ([`records`]). It starts Envoys of its
 //! own with the bootstraps that users copy; every figure in `docs/benchmarks.md` is one that it printed. It judges
 //! nothing: it prints targets beside figures, and fails only when a side does not do what it is measured for.
 #![allow(
@@ -19,6 +19,7 @@ mod load;
 mod memory;
 mod numbers;
 mod pushes;
+mod records;
 mod report;
 mod rollouts;
 mod shadows;
@@ -65,6 +66,7 @@ enum Part {
     Rollouts,
     Shadows,
     Numbers,
+    Records,
 }
 
 /// How much is measured.
@@ -154,6 +156,10 @@ fn main() -> Result<()> {
     if wanted(Part::Numbers) {
         eprintln!("Statistics:");
         report.numbers = Some(numbers::measure(&settings)?);
+    }
+    if wanted(Part::Records) {
+        eprintln!("Records of comparisons:");
+        report.records = Some(records::measure(arguments.quick)?);
     }
     if arguments.json {
         println!("{}", report.json());

@@ -14,6 +14,7 @@ use crate::figures::merged;
 use crate::memory::{Memory, WORKERS};
 use crate::numbers::{Numbers, PAIRS, VALUES};
 use crate::pushes::Pushes;
+use crate::records::Read;
 use crate::rollouts::{PROXIES, ROLLOUTS, Rollouts};
 use crate::shadows::Shadows;
 use crate::statistics::{Estimate, median, quantile};
@@ -42,6 +43,8 @@ pub(crate) struct Report {
     pub(crate) shadows: Option<Shadows>,
     /// The statistics.
     pub(crate) numbers: Option<Numbers>,
+    /// Records of comparisons.
+    pub(crate) records: Option<Vec<Read>>,
 }
 
 impl Report {
@@ -63,6 +66,7 @@ impl Report {
             rollouts: None,
             shadows: None,
             numbers: None,
+            records: None,
         })
     }
 
@@ -124,6 +128,9 @@ impl Report {
         }
         if let Some(numbers) = &self.numbers {
             parts.push(("The statistics", vec![numbers_table(numbers)]));
+        }
+        if let Some(read) = &self.records {
+            parts.push(("Records of comparisons", vec![records_table(read)]));
         }
         parts
     }
@@ -199,9 +206,13 @@ impl Report {
                    "proportions": {"headgate": z, "scipyNorm": norm, "scipySpecial": special, "statsmodels": statsmodels},
                    "sequential": {"headgate": sequential, "numpy": numpy}, "ranks": {"headgate": ranks, "scipy": scipy}})
         });
+        let records = self.records.as_ref().map(|read| {
+            let one = |r: &Read| json!({"megabytes": r.megabytes, "megabytesPerSecond": r.rate, "peakMb": r.peak});
+            read.iter().map(one).collect::<Vec<_>>()
+        });
         json!({"machine": self.machine, "envoy": self.envoy, "quick": self.quick, "wasmBytes": self.size, "cpu": cpu,
                "pushes": pushes, "memory": memory, "rollouts": rollouts,
-               "shadows": self.shadows.as_ref().map(Shadows::json), "numbers": numbers})
+               "shadows": self.shadows.as_ref().map(Shadows::json), "numbers": numbers, "records": records})
     }
 }
 
@@ -238,6 +249,19 @@ fn pushes_table(seen: &Pushes) -> (String, Rows) {
         row(["latency of requests meanwhile", &times(&seen.latency), ""]),
         row(["growth of resident memory", &growth, "< 5 %"]),
     ];
+    (text, rows)
+}
+
+fn records_table(read: &[Read]) -> (String, Rows) {
+    let text = "`headgate shadow analyze` on records as the filter writes them, one thread, the whole process; ranks are binned beyond \
+                100,000 pairs. Targets: 150 MB/s, and memory that does not grow with the file."
+        .to_owned();
+    let mut rows = vec![row(["file", "read", "peak of memory"])];
+    for one in read {
+        let (file, rate, peak) =
+            (format!("{:.0} MB", one.megabytes), format!("{:.0} MB/s", one.rate), format!("{:.0} MB", one.peak));
+        rows.push(row([&file, &rate, &peak]));
+    }
     (text, rows)
 }
 

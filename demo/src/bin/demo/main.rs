@@ -16,6 +16,7 @@ mod expect;
 mod load;
 mod plan;
 mod rollouts;
+mod shadows;
 mod show;
 mod steps;
 mod world;

@@ -45,6 +45,7 @@ pub(crate) async fn run(show: &mut Show, docker: bool, seed: usize) -> Result<()
     show.step("The kill of everything, while users ask");
     demo.kill(show, What::Target).await?;
     demo.revive(show, What::Target).await?;
+    demo.shadows(show).await?;
     demo.rollouts(show).await?;
     show.step("Over all of it");
     show.check("requests that failed", 0, demo.failed);

@@ -200,13 +200,13 @@ fn third(bootstrap: &mut Bootstrap, variant: &Variant, addr: SocketAddr) -> Resu
 
 /// A model server, ended by its own id when dropped.
 #[derive(Debug)]
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 impl Server {
-    fn start(version: Version, fault: Option<Fault>) -> Result<Self> {
+    pub(crate) fn start(version: Version, fault: Option<Fault>) -> Result<Self> {
         let exe = std::env::current_exe()?;
         let binary = exe.parent().unwrap_or(Path::new("")).join("model-server");
         let mut child = Command::new(&binary)
