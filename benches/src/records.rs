@@ -71,7 +71,7 @@ fn write(path: &Path, size: u64) -> Result<u64> {
         let line = format!(
             r#"{{"record":1,"time":{},"route":"shop","variant":"canary","segment":"{}","requestId":"{i:08x}-9a7c-4f5e-8d2b-{i:012x}","key":"{:016x}","bucket":{},"primary":{{"status":200,"us":{us},"bytes":512}},"shadow":{{"status":200,"us":{},"bytes":498}},"agrees":{},"difference":{off},"number":{{"primary":{score},"shadow":{}}}{found}}}"#,
             1_795_000_000_000 + i,
-            if user % 9 == 0 { "mobile" } else { "default" },
+            if user.is_multiple_of(9) { "mobile" } else { "default" },
             user.wrapping_mul(0x9E37_79B9_7F4A_7C15),
             user % 32,
             us + random.u32(..3_000),
