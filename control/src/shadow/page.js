@@ -8,7 +8,7 @@
     return a !== 0 && (a < 1e-3 || a >= 1e6) ? v.toExponential(2) : String(+v.toPrecision(4));
   };
   const axis = (label) => ({
-    label, labelSize: 18, space: 60, stroke: colour("quiet"), values: (u, splits) => splits.map(digits),
+    label, labelSize: 18, space: 60, stroke: colour("quiet"), values: (u, splits) => splits.map((v) => (v == null ? "" : digits(v))),
     grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 },
   });
   const charts = [];
