@@ -1,7 +1,7 @@
-//! What people and pipelines see of a run: a line for each event, one line of progress on a terminal, or JSON lines.
+//! What people and pipelines see of a run: a line for each event, or JSON lines; on a terminal, below them, where it stands
+//! ([`Live`]).
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Mutex, PoisonError};
 
 use anstyle::AnsiColor;
 use headgate_rollout::State;
@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 use crate::answer::{coloured, table};
 use crate::clock;
 
+use super::live::Live;
+
 /// The output, shared by the rollouts of a process.
 #[derive(Debug)]
 pub(crate) struct Console {
     json: bool,
-    /// Whether a line of progress may be painted over.
-    live: bool,
-    painted: Mutex<bool>,
+    /// What is painted anew at each tick, on a terminal.
+    live: Option<Live>,
 }
 
 impl Console {
@@ -26,7 +27,7 @@ impl Console {
     pub(crate) fn new(json: bool, rollouts: usize) -> Self {
         // Several rollouts would paint over each other.
         let live = !json && rollouts == 1 && std::io::stdout().is_terminal();
-        Self { json, live, painted: Mutex::new(false) }
+        Self { json, live: live.then(Live::stdout) }
     }
 
     /// Whether it is for programs.
@@ -35,13 +36,16 @@ impl Console {
     }
 
     fn line(&self, text: &str) {
-        let mut painted = self.painted.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut out = anstream::stdout().lock();
-        let clear = if *painted { "\r\x1b[K" } else { "" };
-        *painted = false;
-        // Whoever closed the pipe has read enough; the rollout goes on.
-        let _closed = writeln!(out, "{clear}{text}");
-        let _closed = out.flush();
+        let print = || {
+            let mut out = anstream::stdout().lock();
+            // Whoever closed the pipe has read enough; the rollout goes on.
+            let _closed = writeln!(out, "{text}");
+            let _closed = out.flush();
+        };
+        match &self.live {
+            Some(live) => live.above(print),
+            None => print(),
+        }
     }
 
     /// Something happened.
@@ -80,18 +84,16 @@ impl Console {
 
     /// Where it stands, on a terminal alone.
     pub(crate) fn progress(&self, state: &State) {
-        if !self.live {
-            return;
+        if let Some(live) = &self.live {
+            live.show(state);
         }
-        let mut painted = self.painted.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut out = anstream::stdout().lock();
-        let _closed = write!(out, "\r\x1b[K{}", progress(state));
-        let _closed = out.flush();
-        *painted = true;
     }
 
     /// The end, for pipelines.
     pub(crate) fn end(&self, rollout: &str, run: i64, outcome: &str, because: &str, exit: u8) {
+        if let Some(live) = &self.live {
+            live.clear();
+        }
         if self.json {
             let document = json!({"kind": "end", "rollout": rollout, "run": run, "outcome": outcome, "text": because, "exit": exit});
             self.line(&document.to_string());
@@ -208,28 +210,6 @@ pub(crate) fn arms(look: &BanditLook) -> Vec<String> {
             look.batches, look.regret, look.units
         ),
     ]
-}
-
-/// One line: step, weight, a bar of its measured time, requests.
-fn progress(state: &State) -> String {
-    const WIDTH: u64 = 20;
-    let weight = state.weights.words();
-    let Some(look) = &state.look else {
-        return format!("{} at {weight}: {}", state.phase.name(), state.because);
-    };
-    let bar = look.duration_ms.filter(|d| *d > 0).map_or_else(String::new, |duration| {
-        let filled = (look.measured_ms.min(duration) * WIDTH / duration).min(WIDTH);
-        let bar: String = (0..WIDTH).map(|at| if at < filled { '#' } else { '.' }).collect();
-        format!(" [{bar}] {}s of {}s", look.measured_ms / 1_000, duration / 1_000)
-    });
-    format!(
-        "{} {} at {weight}{bar}, {} canary / {} stable requests, {}",
-        state.phase.name(),
-        look.step,
-        look.canary_requests,
-        look.stable_requests,
-        look.sentence
-    )
 }
 
 /// An event as the audit keeps it.

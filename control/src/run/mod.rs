@@ -9,6 +9,7 @@ pub(crate) mod console;
 mod desk;
 pub(crate) mod drift;
 mod failsafe;
+mod live;
 mod proposal;
 pub(crate) mod publish;
 mod runner;
