@@ -128,11 +128,19 @@ fn main() -> Result<()> {
         }
     };
     let wanted = |part: Part| arguments.only.is_empty() || arguments.only.contains(&part);
+    // Before this process keeps to one core: pairs of counts are tested on all of them.
+    let numbers = if wanted(Part::Numbers) {
+        eprintln!("Statistics:");
+        Some(numbers::measure(&settings)?)
+    } else {
+        None
+    };
     cores::rest()?;
     clock::now();
     let upstreams = Upstreams::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::new(arguments.quick)?;
+    report.numbers = numbers;
     if wanted(Part::Cpu) {
         eprintln!("CPU per request:");
         report.cpu = Some(runtime.block_on(cpu::measure(&settings, upstreams))?);
@@ -152,10 +160,6 @@ fn main() -> Result<()> {
     if wanted(Part::Shadows) {
         eprintln!("Compared shadows:");
         report.shadows = Some(runtime.block_on(shadows::measure(&settings))?);
-    }
-    if wanted(Part::Numbers) {
-        eprintln!("Statistics:");
-        report.numbers = Some(numbers::measure(&settings)?);
     }
     if wanted(Part::Records) {
         eprintln!("Records of comparisons:");
