@@ -60,7 +60,9 @@ async fn a_gate_s_webhook_that_answered_is_not_asked_again_by_the_next_process()
     running.killed().await?;
     hook.answers(200, json!({"approved": false, "reason": "changed its mind"}));
     let running = world.run(&file, &[])?;
-    world.is("it waits in the pause", |s| s["phase"] == "Waiting" && s["state"]["step"] == 2).await?;
+    world
+        .is("it waits in the pause", |s| s["pid"].is_number() && s["phase"] == "Waiting" && s["state"]["step"] == 2)
+        .await?;
     let resumed = world.verb("resume", &["--actor", "ada", "--reason", "go"]).await?;
     assert_eq!(resumed.code, 0, "{resumed:?}");
     let ran = running.ended().await?;
