@@ -18,21 +18,21 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a document is refused, 4 pending 
 const STRATEGIES: &str = "\
 Which strategy:
 
-                who meets a bad version      cost beside stable      cut-over               decides on
-  canary        1 %, then more, for          the canary's share      by steps, hours        safety: errors, latency,
-                minutes at most              of the load                                    accuracy, any metric
-  blue-green    everybody, until the way     a second full set       at once, and back      readiness before, safety
-                back (at once)                                       at once                after the switch
-  shadow        nobody while copies are      a copy of the load,     by steps, later        safety before any user
-                judged; then as canary       then as canary                                 sees it; then as canary
-  ab            half of the users, for the   the variant's share     none: both stay        a business metric, at a
-                whole test                   of the load             until it ends          horizon fixed before
-  bandit        fewer the worse it is        the variants' shares    weights follow the     a business metric, while
-                                             of the load             results                it is learned
+              who meets a bad version  cost beside stable    cut-over           decides on
+  canary      1 %, then more, for      the canary's share    by steps, hours    safety: errors,
+              minutes at most          of the load                              latency, any metric
+  blue-green  everybody, until the     a second full set     at once, and back  readiness before,
+              way back (at once)                             at once            safety after it
+  shadow      nobody while copies are  a copy of the load,   by steps, later    safety before users
+              judged; then as canary   then as canary                           see it, then after
+  ab          half of the users, for   the variant's share   none: both stay    a business metric,
+              the whole test           of the load           until it ends      till sure or time up
+  bandit      fewer the worse it is    the variants' shares  weights follow     a business metric,
+                                       of the load           the results        while it is learned
 
-  Unsure, or the version is risky: shadow. Everyday releases: canary. Versions that cannot live side by side for long, or an
-  instant cut-over: blue-green. Which of two ideas earns more: ab; which of many, quickly: bandit.
-  This version runs canary, blue-green and shadow.
+  Unsure, or the version is risky: shadow. Everyday releases: canary. Versions that cannot live
+  side by side for long, or an instant cut-over: blue-green. Which of two ideas earns more: ab;
+  which of many, quickly: bandit.
 
 Examples:
   headgate init --strategy canary --name shop-v2 --target target.yaml --route shop

@@ -85,18 +85,22 @@ pub(super) fn run(args: &Validate) -> Result<Answer, Failure> {
 /// A rollout in a line, and what is missing beside it.
 fn rollout(loaded: &Loaded) -> String {
     let plan = &loaded.plan;
-    let weights: Vec<String> = plan
-        .steps
-        .iter()
-        .filter(|s| matches!(s.kind, StepKind::Weight | StepKind::Test(_)))
-        .map(|s| s.name.clone())
-        .collect();
+    let shares = |kind: &StepKind| match kind {
+        StepKind::Weight | StepKind::Test(_) | StepKind::Shadow | StepKind::Compare { .. } | StepKind::Bandit => true,
+        StepKind::Pause
+        | StepKind::Gate(_)
+        | StepKind::Analysis
+        | StepKind::Readiness { .. }
+        | StepKind::Observe
+        | StepKind::Monitoring => false,
+    };
+    let steps: Vec<&str> = plan.steps.iter().filter(|s| shares(&s.kind)).map(|s| s.name.as_str()).collect();
     let took = std::time::Duration::from_millis(plan.shortest_ms());
     let mut out = format!(
         "rollout {} of route {}: {}, {} at the least",
         plan.name,
         plan.route,
-        weights.join(", "),
+        steps.join(", "),
         humantime::format_duration(took)
     );
     let target = loaded.target_path();
