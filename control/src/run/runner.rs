@@ -5,6 +5,8 @@
 //! kill) go out first and are written down after, whatever the store says. All decisions are `headgate_rollout::tick`'s.
 
 mod act;
+mod look;
+mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,22 +14,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use headgate_rollout::plan::Plan;
-use headgate_rollout::state::{Outcome, Phase, State};
-use headgate_rollout::tick::{
-    Action, Answer, Command as Wish, Effect, Event, GateAnswer, Input, Recorded, RewardAnswer, Verb, Wanted, tick,
-    wanted,
-};
+use headgate_rollout::state::{Outcome, State};
+use headgate_rollout::tick::{Action, Answer, Effect, GateAnswer, Input, RewardAnswer, Verb, tick, wanted};
 use serde_json::Value;
 
-use super::ask::{self, Asker, span};
-use super::beside::{self, Beside};
-use super::console::{self, Console};
+use super::ask::Asker;
+use super::beside::Beside;
+use super::console::Console;
 use super::watch::{Sent, Watch};
-use crate::clock;
 use crate::notify::Notifier;
 use crate::owner::Owner;
 use crate::pool::Pool;
-use crate::store::{Command, Entry, Row, Store};
+use crate::store::{Command, Row, Store};
 use crate::target::Target;
 
 /// Exit code of a rollout that was taken back.
@@ -240,246 +238,6 @@ impl Runner {
 
     fn interval(&self) -> Duration {
         Duration::from_millis(self.plan.judging.interval_ms)
-    }
-
-    fn look(&mut self, wanted: &Wanted) -> Input {
-        let mut input = Input::default();
-        let seen = self.watch.in_force(&self.plan, &self.state.weights);
-        let clusters = seen.as_ref().map(|s| s.clusters.clone()).unwrap_or_default();
-        if wanted.readings || wanted.confirmations || self.watch.never_looked() {
-            let patience = (self.interval() * 4 / 5).clamp(Duration::from_millis(200), LONGEST_PATIENCE);
-            let copies = clusters.1.clone().filter(|_| wanted.copies);
-            let readings = self.watch.look(copies, patience);
-            if wanted.readings {
-                input.readings = readings;
-            }
-        }
-        match seen {
-            Ok(seen) => {
-                self.memory.unreadable = false;
-                // A process that was started anew knows its last publish by what is published.
-                if self.memory.sent.is_none() && seen.in_force.weights.as_ref() == Some(&self.state.weights) {
-                    self.memory.sent =
-                        Some(Sent { fence: self.state.fence, revision: seen.revision, before: Vec::new() });
-                }
-                let mut in_force = seen.in_force;
-                if let Some(proxy) = self.watch.killed_by_runtime() {
-                    in_force.killed = true;
-                    if in_force.detail.is_empty() {
-                        in_force.detail = format!("the runtime of {proxy}");
-                    }
-                }
-                input.in_force = Some(in_force);
-            }
-            Err(e) => {
-                if !core::mem::replace(&mut self.memory.unreadable, true) {
-                    self.console.note(&self.row.name, "unreadable", &e);
-                }
-            }
-        }
-        if let Some(sent) = &self.memory.sent
-            && wanted.confirmations
-        {
-            input.proxies = self.watch.confirm(sent);
-        }
-        input.measurements = self.asker.measurements(&wanted.asks);
-        self.look_beside(wanted, &clusters, &mut input);
-        if let Some(name) = &wanted.recorded {
-            let found = self.store.baseline(name);
-            let fresh = found.ok().flatten().and_then(|b| serde_json::from_value(b.data).ok());
-            input.recorded = Some(fresh.map_or(Recorded::Missing, |b| Recorded::Found(Box::new(b))));
-        }
-        if self.plan.drill_within_ms.is_some() && self.state.phase == Phase::Initializing {
-            let last = self.store.last_drill(&self.target.name, &self.plan.route).ok().flatten();
-            input.last_drill_ms = last.and_then(|at| u64::try_from(at).ok());
-        }
-        for told in self.memory.telling.over.1.try_iter() {
-            self.memory.telling.begun.remove(&told);
-            self.memory.done.push(told);
-        }
-        input.commands = self.commands();
-        input.done.clone_from(&self.memory.done);
-        input.failed.clone_from(&self.memory.failed);
-        input.now_ms = u64::try_from(clock::now()).unwrap_or(0);
-        input
-    }
-
-    fn look_beside(&mut self, wanted: &Wanted, clusters: &(Vec<String>, Option<String>), input: &mut Input) {
-        let every = self.interval();
-        let asides = &mut self.memory.beside;
-        if let Some(requests) = wanted.readiness.clone() {
-            input.readiness = asides.readiness.ask(&self.pool, every, move || beside::readiness(&requests));
-        }
-        if !wanted.rewards.is_empty() {
-            let (plan, store, asks) = (Arc::clone(&self.plan), Arc::clone(&self.store), wanted.rewards.clone());
-            let told = asides.rewards.ask(&self.pool, every, move || ask::rewards(&plan, &store, &asks));
-            input.rewards = told.unwrap_or_default();
-        }
-        if wanted.failsafe {
-            let goal = self.plan.failsafe_cluster.clone().or_else(|| clusters.1.clone());
-            input.failsafe = match goal {
-                None => Some(Answer {
-                    holds: false,
-                    detail: "the new version has no `cluster` in the plugin configuration: add it, or `finalising.cluster` to the rollout"
-                        .to_owned(),
-                }),
-                Some(goal) => {
-                    let (target, client, known) =
-                        (Arc::clone(&self.target), self.watch.client().clone(), clusters.0.clone());
-                    asides.failsafe.ask(&self.pool, every, move || beside::failsafe(&target, &client, &known, &goal))
-                }
-            };
-        }
-        if let Some(gate) = &wanted.gate {
-            let at = i64::try_from(gate.since_ms).unwrap_or(i64::MAX);
-            if let Err(failure) = self.store.open_gate(&self.row.name, self.row.run, &gate.gate, at) {
-                self.console.note(&self.row.name, "store", &failure.message);
-            }
-            let known = self.store.gate(&self.row.name, self.row.run, &gate.gate).ok().flatten();
-            if let Some((answered, answer)) = known.and_then(|g| g.answer.clone().map(|answer| (g, answer))) {
-                input.gates.push(GateAnswer {
-                    gate: gate.gate.clone(),
-                    approved: answer == "approve",
-                    actor: answered.actor.unwrap_or_default(),
-                    reason: answered.reason.unwrap_or_default(),
-                });
-            } else if let Some(hook) = gate.webhook.clone() {
-                let every = span(hook.interval.as_ref(), Duration::from_secs(10));
-                let body = beside::gate_body(&self.row.name, self.row.run, &gate.gate, &gate.question, gate.since_ms);
-                let name = gate.gate.clone();
-                let said = asides.gate.ask(&self.pool, every, move || beside::gate(&hook, &name, &body));
-                match said {
-                    Some(Ok(Some(answer))) => {
-                        // Kept before it is acted on: a process that is started anew does not ask again.
-                        let word = if answer.approved { "approve" } else { "reject" };
-                        let place = (self.row.name.as_str(), self.row.run, answer.gate.as_str());
-                        let kept = self.store.answer_gate(place, word, &answer.actor, &answer.reason, clock::now());
-                        if let Err(failure) = kept {
-                            self.console.note(&self.row.name, "store", &failure.message);
-                        }
-                        input.gates.push(answer);
-                    }
-                    Some(Ok(None)) | None => {}
-                    Some(Err(e)) => {
-                        if asides.gate_error != e {
-                            self.console.note(&self.row.name, "gate", &format!("the gate {}: {e}", gate.gate));
-                            asides.gate_error = e;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// The wishes as the state machine takes them; those it cannot know are answered here.
-    fn commands(&mut self) -> Vec<Wish> {
-        let mut wishes = Vec::new();
-        self.memory.taken.clone_from(&self.memory.wishes);
-        for command in self.memory.wishes.drain(..) {
-            match verb(&command.kind) {
-                Some(verb) => wishes.push(Wish {
-                    id: command.id.to_string(),
-                    actor: command.actor,
-                    reason: command.reason,
-                    at_ms: u64::try_from(command.at).unwrap_or(0),
-                    verb,
-                }),
-                None => drop(
-                    self.memory.answers.insert(command.id, format!("refused: there is no command `{}`", command.kind)),
-                ),
-            }
-        }
-        wishes
-    }
-
-    fn note(&mut self, at: i64, event: &Event) {
-        let action = serde_json::to_value(event.kind).ok().and_then(|v| v.as_str().map(str::to_owned));
-        if let Some(id) = event.command.as_ref().and_then(|id| id.parse().ok()) {
-            use headgate_rollout::tick::EventKind::{Command, Refused};
-            let answer = match event.kind {
-                Command => Some(format!("taken: {}", event.text)),
-                Refused => Some(format!("refused: {}", event.text)),
-                _ => None,
-            };
-            if let Some(answer) = answer {
-                self.memory.answers.insert(id, answer);
-            }
-        }
-        if self.memory.backlog.len() < BACKLOG {
-            self.memory.backlog.push(Note {
-                at,
-                actor: event.actor.clone(),
-                action: action.unwrap_or_default(),
-                text: event.text.clone(),
-                data: console::data(event, &self.state),
-            });
-        }
-    }
-
-    /// Writes the state and what is to be told of it. `false` when it could not be written.
-    fn save(&mut self, now: i64, must: bool) -> bool {
-        let step = self.plan.step(self.state.step).duration_ms.map_or(SAVE_EVERY, Duration::from_millis);
-        let pause = (self.interval() * 3).min(step / LOSS).clamp(SAVE_SOON, SAVE_EVERY);
-        let due = self.memory.saved.is_none_or(|at| at.elapsed() >= pause);
-        if !must && !due && !self.memory.unwritable {
-            return true;
-        }
-        self.row.phase = self.state.phase.name().to_owned();
-        self.row.state = serde_json::to_string(&self.state).unwrap_or_default();
-        self.row.updated = now;
-        let entries: Vec<Entry<'_>> = self
-            .memory
-            .backlog
-            .iter()
-            .map(|n| Entry {
-                at: n.at,
-                rollout: &self.row.name,
-                run: self.row.run,
-                actor: &n.actor,
-                action: &n.action,
-                reason: &n.text,
-                data: &n.data,
-            })
-            .collect();
-        match self.store.save(&self.row, &entries) {
-            Ok(()) => {
-                self.memory.still = false;
-                if core::mem::replace(&mut self.memory.unwritable, false) {
-                    self.console.note(&self.row.name, "store", "the state can be written again");
-                }
-                self.memory.backlog.clear();
-                self.memory.saved = Some(Instant::now());
-                for (id, answer) in core::mem::take(&mut self.memory.answers) {
-                    if self.store.taken(id, now, &answer).is_err() {
-                        self.memory.answers.insert(id, answer);
-                    }
-                }
-                true
-            }
-            Err(failure) => {
-                if !core::mem::replace(&mut self.memory.unwritable, true) {
-                    let text = format!("{}; nothing goes forward until it can, ways back do", failure.message);
-                    self.console.note(&self.row.name, "store", &text);
-                }
-                false
-            }
-        }
-    }
-
-    /// Keeps what was measured over time, thinned, for reports.
-    fn keep_look(&mut self, events: &[Event]) {
-        let Some(look) = &self.state.look else { return };
-        let least = (look.duration_ms.unwrap_or(0) / 500).max(1_000);
-        let with_verdict = events.iter().any(|e| e.look.is_some());
-        if look.at_ms == self.memory.last_look || (!with_verdict && look.at_ms < self.memory.last_look + least) {
-            return;
-        }
-        self.memory.last_look = look.at_ms;
-        if let Ok(value) = serde_json::to_value(look) {
-            let at = i64::try_from(look.at_ms).unwrap_or(i64::MAX);
-            // Reports lose a point when the store cannot be written; that it cannot is told elsewhere.
-            let _told = self.store.keep_look(&self.row.name, self.row.run, at, &value);
-        }
     }
 
     /// The exit code, once there is one.

@@ -4,21 +4,17 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::changes::Changes;
-use super::findings::{
-    Charts, Curves, Estimate, Example, Field, Findings, Labelled, Latency, Numbers, Outlier, Quantiles, RankTest,
-    Segment,
-};
+use super::findings::{Charts, Curves, Example, Field, Findings, Labelled, Latency, Numbers, Outlier, RankTest};
+use super::labels::said;
 use super::latencies::Latencies;
 use super::noise::Noise;
 use super::numbers::Sums;
 use super::observed::{Observed, Right};
-use super::verdict::{self, Evidence, Limits, Timings};
-use crate::stats::design;
-use crate::stats::fixed::intervals::wilson;
-use crate::stats::fixed::proportions::Proportion;
+use super::part::{Part, estimate, quantiles};
+use super::verdict::{self, Evidence, Limits};
+use crate::stats::Reason;
 use crate::stats::fixed::{Alternative, Look};
 use crate::stats::paired::{Ranks, clustered};
-use crate::stats::{Arm, Reason};
 
 /// Segments and fields that are told apart; more go into one.
 const NAMES: usize = 1_000;
@@ -44,18 +40,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self { exact: 1_000_000, top: 10, limits: Limits::default(), noise: Noise::default(), labels: BTreeMap::new() }
     }
-}
-
-/// What one segment's pairs add up to.
-#[derive(Clone, Debug, Default)]
-struct Part {
-    agreement: Arm,
-    primary_errors: Arm,
-    shadow_errors: Arm,
-    primary: Latencies,
-    shadow: Latencies,
-    primary_micros: Arm,
-    shadow_micros: Arm,
 }
 
 /// In how many pairs a field differs.
@@ -378,122 +362,9 @@ impl Analysis {
     }
 }
 
-impl Part {
-    fn take(&mut self, seen: &Observed<'_>, bucket: usize, weight: f64) {
-        if seen.shadow.is_nobodys_fault() {
-            return;
-        }
-        let error = |failed: bool| if failed { weight } else { 0.0 };
-        self.primary_errors.add(bucket, weight, error(seen.primary.failed()));
-        self.shadow_errors.add(bucket, weight, error(seen.shadow.failed()));
-        if let Some(micros) = seen.primary.micros {
-            self.primary.take(micros, weight);
-            self.primary_micros.add(bucket, weight, weight * micros);
-        }
-        if seen.shadow.error.is_some() {
-            return;
-        }
-        if let Some(agrees) = seen.agrees {
-            self.agreement.add(bucket, weight, if agrees { weight } else { 0.0 });
-        }
-        if let Some(micros) = seen.shadow.micros {
-            self.shadow.take(micros, weight);
-            self.shadow_micros.add(bucket, weight, weight * micros);
-        }
-    }
-
-    fn evidence(&self, segment: &str, independent: bool, worth: f64) -> Evidence {
-        let scaled = |arm: &Arm| {
-            let mut arm = arm.clone();
-            if independent {
-                for cell in &mut arm.cells {
-                    cell.units *= worth;
-                    cell.total *= worth;
-                }
-            }
-            arm
-        };
-        let timings = |latencies: &Latencies, sums: &Arm| {
-            let effect =
-                if independent { 1.0 / worth } else { design::of_mean(sums, latencies.variance()).max(1.0 / worth) };
-            (latencies.total() > 0.0).then(|| Timings {
-                histogram: latencies.histogram(),
-                p95: latencies.quantile(0.95),
-                effect,
-            })
-        };
-        Evidence {
-            segment: segment.to_owned(),
-            agreement: scaled(&self.agreement),
-            primary_errors: scaled(&self.primary_errors),
-            shadow_errors: scaled(&self.shadow_errors),
-            primary: timings(&self.primary, &self.primary_micros),
-            shadow: timings(&self.shadow, &self.shadow_micros),
-            independent,
-        }
-    }
-
-    fn segment(&self, name: &str, evidence: &Evidence, alpha: f64) -> Segment {
-        Segment {
-            name: name.to_owned(),
-            compared: self.agreement.units(),
-            agreement: estimate(evidence, alpha),
-            primary_errors: self.primary_errors.mean(),
-            shadow_errors: self.shadow_errors.mean(),
-            primary_p95: self.primary.quantile(0.95),
-            shadow_p95: self.shadow.quantile(0.95),
-        }
-    }
-}
-
-fn estimate(evidence: &Evidence, alpha: f64) -> Estimate {
-    match clustered::share(&evidence.agreement, evidence.independent, alpha) {
-        Ok(share) => Estimate {
-            value: Some(share.value),
-            low: Some(share.low),
-            high: Some(share.high),
-            effect: Some(share.effect),
-            buckets: share.buckets,
-            reason: None,
-        },
-        Err(reason) => {
-            Estimate { value: evidence.agreement.mean(), reason: Some(reason.to_string()), ..Estimate::default() }
-        }
-    }
-}
-
 fn wilcoxon(ranks: &Ranks) -> Result<RankTest, Reason> {
     let found = ranks.signed_rank(Alternative::TwoSided, Look::Only)?;
     Ok(RankTest { statistic: found.test.statistic, p: Some(found.test.p), error: found.error, pairs: found.pairs })
-}
-
-fn quantiles(of: &Latencies) -> Quantiles {
-    let at = |q: f64| of.quantile(q);
-    Quantiles { count: of.total(), p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), most: of.most() }
-}
-
-/// The labels' shares: Wilson's interval, and McNemar's exact test (1947, Psychometrika 12).
-fn said(mut labelled: Labelled, alpha: f64) -> Labelled {
-    #[expect(clippy::cast_precision_loss, reason = "what people can look at")]
-    let (shadow, decided) = (labelled.shadow as f64, (labelled.shadow + labelled.primary) as f64);
-    match Proportion::new(shadow, decided).and_then(|of| Ok((of.rate(), wilson(of, alpha)?))) {
-        Ok((value, [low, high])) => {
-            labelled.shadow_share =
-                Estimate { value: Some(value), low: Some(low), high: Some(high), ..Estimate::default() };
-            labelled.p = Some(even(shadow.min(decided - shadow), decided));
-        }
-        Err(reason) => labelled.shadow_share.reason = Some(reason.to_string()),
-    }
-    labelled
-}
-
-/// Two-sided chance of at most `fewer` of `n` with probability a half each.
-fn even(fewer: f64, n: f64) -> f64 {
-    use statrs::function::beta::beta_reg;
-    if 2.0 * fewer >= n {
-        return 1.0;
-    }
-    (2.0 * beta_reg(n - fewer, fewer + 1.0, 0.5)).min(1.0)
 }
 
 fn count(counts: &mut BTreeMap<String, f64>, name: &str, weight: f64) {

@@ -10,10 +10,12 @@
 mod analysis;
 mod changes;
 mod findings;
+mod labels;
 mod latencies;
 mod noise;
 mod numbers;
 mod observed;
+mod part;
 mod verdict;
 
 pub use analysis::{Analysis, Settings};

@@ -1,0 +1,29 @@
+//! What people said of disagreements: how often the shadow was right, and whether that may be chance.
+
+use super::findings::{Estimate, Labelled};
+use crate::stats::fixed::intervals::wilson;
+use crate::stats::fixed::proportions::Proportion;
+
+/// The labels' shares: Wilson's interval, and McNemar's exact test (1947, Psychometrika 12).
+pub(super) fn said(mut labelled: Labelled, alpha: f64) -> Labelled {
+    #[expect(clippy::cast_precision_loss, reason = "what people can look at")]
+    let (shadow, decided) = (labelled.shadow as f64, (labelled.shadow + labelled.primary) as f64);
+    match Proportion::new(shadow, decided).and_then(|of| Ok((of.rate(), wilson(of, alpha)?))) {
+        Ok((value, [low, high])) => {
+            labelled.shadow_share =
+                Estimate { value: Some(value), low: Some(low), high: Some(high), ..Estimate::default() };
+            labelled.p = Some(even(shadow.min(decided - shadow), decided));
+        }
+        Err(reason) => labelled.shadow_share.reason = Some(reason.to_string()),
+    }
+    labelled
+}
+
+/// Two-sided chance of at most `fewer` of `n` with probability a half each.
+fn even(fewer: f64, n: f64) -> f64 {
+    use statrs::function::beta::beta_reg;
+    if 2.0 * fewer >= n {
+        return 1.0;
+    }
+    (2.0 * beta_reg(n - fewer, fewer + 1.0, 0.5)).min(1.0)
+}
