@@ -46,9 +46,14 @@ impl Budget {
         self.rate.set(of.per_second);
     }
 
+    /// Whether not one more pair may be taken in.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.pairs >= self.most_pairs
+    }
+
     /// Takes one pair in that holds so many bytes. `now` is monotonic, in nanoseconds.
     pub(crate) fn admit(&mut self, bytes: usize, now: u64) -> Result<(), Over> {
-        if self.pairs >= self.most_pairs {
+        if self.is_full() {
             return Err(Over::InFlight);
         }
         if self.bytes.saturating_add(bytes) > self.most_bytes {
@@ -96,6 +101,7 @@ mod tests {
         assert_eq!(budget.admit(600, 1), Ok(()));
         assert_eq!(budget.admit(600, 1), Err(Over::Bytes));
         assert_eq!(budget.admit(400, 1), Ok(()));
+        assert!(budget.is_full());
         assert_eq!(budget.admit(0, 1), Err(Over::InFlight));
         budget.release(400);
         assert_eq!(budget.admit(0, 1), Ok(()));

@@ -81,8 +81,7 @@ fn copy_answered(desk: &RefCell<Desk>, number: u32, role: Role, headers: usize, 
         Some(rules) if headers > 0 => read(rules, size, trailers),
         _ => Err(Failure::Incomplete),
     };
-    entry.pair.answered(role, answer, now);
-    desk.settle(number);
+    desk.answered(number, role, answer, now);
 }
 
 fn arrived(desk: &RefCell<Desk>, records: u32, whole: bool) {
@@ -158,7 +157,7 @@ pub(crate) fn root_is_gone(root: u32) {
             What::Batch(records) => arrived(&desk, records, false),
             What::Copy(number, role) => {
                 if let Ok(mut desk) = desk.try_borrow_mut() {
-                    desk.lost(number, role, now);
+                    desk.answered(number, role, Err(Failure::Reconfigured), now);
                 }
             }
         }

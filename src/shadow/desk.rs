@@ -13,10 +13,11 @@ use headgate_compare::{Rules, Side, Verdict, Wanted};
 use headgate_contract::{Comparison, NoiseCopy, PluginConfig};
 use headgate_routing::{CopyRefusal, RoutingTable, Sampled};
 
+use super::backoff::{Backoff, Sign};
 use super::board::{Board, Compared};
 use super::budget::{Budget, Over};
 use super::notes::Notes;
-use super::pair::{Answers, Ending, Failure, Noise, Pair, Request};
+use super::pair::{Answers, Ending, Failure, Noise, Pair, Request, Role};
 use super::records::{Facts, Records, Told};
 use crate::host;
 use crate::live::Live;
@@ -112,6 +113,8 @@ struct Kept {
 #[derive(Debug)]
 pub(crate) struct Desk {
     budget: Budget,
+    /// Clusters that did not take the last copies.
+    pub(crate) backoff: Backoff,
     entries: FnvHashMap<u32, Entry>,
     next: u32,
     routes: FnvHashMap<String, Kept>,
@@ -128,6 +131,7 @@ impl Desk {
     fn new(config: &PluginConfig) -> Self {
         Self {
             budget: Budget::new(&config.shadowing.budget),
+            backoff: Backoff::default(),
             entries: FnvHashMap::default(),
             next: 0,
             routes: FnvHashMap::default(),
@@ -149,6 +153,10 @@ impl Desk {
             (None, None) => {}
         }
         self.budget.set(&config.shadowing.budget);
+        let shadows = || config.routes.iter().filter_map(|route| route.shadow.as_ref());
+        self.backoff.keep(|cluster| {
+            shadows().any(|of| of.cluster == cluster || of.noise.as_ref().is_some_and(|noise| noise.cluster == cluster))
+        });
         self.killed = config.kill_switch;
         let killed = config.routes.iter().filter(|route| route.kill_switch);
         self.killed_routes = killed.map(|route| route.name.clone()).collect();
@@ -179,6 +187,11 @@ impl Desk {
         self.routes.get_mut(route).is_some_and(|kept| due(&mut kept.twice, share))
     }
 
+    /// Whether the budget has no room for another, whatever it holds.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.budget.is_full()
+    }
+
     /// Takes a request in, which then has a number.
     pub(crate) fn admit(
         &mut self,
@@ -207,6 +220,40 @@ impl Desk {
     /// A request by its number.
     pub(crate) fn entry(&mut self, number: u32) -> Option<&mut Entry> {
         self.entries.get_mut(&number)
+    }
+
+    /// Takes a request in whose shadow is not to be asked now: what becomes of the user's answer is looked at all the same.
+    pub(crate) fn admit_unsent(
+        &mut self,
+        live: &Rc<Live>,
+        route: usize,
+        sampled: &Sampled,
+        now: u64,
+    ) -> Result<u32, Over> {
+        let notes = Notes { started: now, ..Notes::default() };
+        let number = self.admit(live, route, sampled, Request::none(), 0, notes)?;
+        if let Some(entry) = self.entry(number) {
+            entry.pair.send(now);
+            entry.pair.called(Role::Shadow, Err(Failure::BackedOff));
+        }
+        Ok(number)
+    }
+
+    /// The answer of a call, or why none comes. `now` is monotonic, in nanoseconds.
+    pub(crate) fn answered(&mut self, number: u32, role: Role, answer: Result<Side, Failure>, now: u64) {
+        if let Some(Entry { live, route, pair, .. }) = self.entries.get_mut(&number) {
+            let shadow = live.table.route(*route).and_then(|of| of.shadow.as_ref());
+            let cluster = shadow.and_then(|shadow| match role {
+                Role::Shadow => Some(&shadow.cluster),
+                Role::Noise => shadow.noise.as_ref().map(|noise| &noise.cluster),
+            });
+            if let Some(cluster) = cluster {
+                let sign = answer.as_ref().map_or_else(|failure| failure.sign(), |_| Sign::Reached);
+                self.backoff.told(cluster, pair.sent(), sign, now);
+            }
+            pair.answered(role, answer, now);
+        }
+        self.settle(number);
     }
 
     /// After anything happened to a request: reckons what it holds, and ends it when nothing more will come.
@@ -251,7 +298,7 @@ impl Desk {
             Ending::Failed(failure) => {
                 let (primary_failed, primary) = primary.unwrap_or_default();
                 series.failed(failure, primary_failed, sampled.bucket);
-                if let Some(records) = self.records.as_mut().filter(|of| of.is_open() && failure.is_the_shadows()) {
+                if let Some(records) = self.records.as_mut().filter(|of| of.is_open() && failure.is_recorded()) {
                     let error = Failure::ALL.get(failure as usize).map(|reason| (*reason).to_owned());
                     let shadow = Answer { error, ..Answer::default() };
                     let told = Told { primary, shadow, outcome: None, only_noise: false, noise: None, share: 10_000 };
@@ -305,14 +352,6 @@ impl Desk {
             share,
         };
         records.note(facts, told, host::monotonic());
-    }
-
-    /// A root context is gone, and its calls with it.
-    pub(crate) fn lost(&mut self, number: u32, role: super::pair::Role, now: u64) {
-        if let Some(entry) = self.entry(number) {
-            entry.pair.answered(role, Err(Failure::Reconfigured), now);
-        }
-        self.settle(number);
     }
 }
 

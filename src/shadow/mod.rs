@@ -6,11 +6,12 @@
 //!
 //! A copy is sent by the plugin's root context, not by the request's: so its answer comes also when the user's stream is long gone.
 //! Nothing here holds a request or an answer up: every callback lets it go on, and only reads what passes. What copies may cost is
-//! bounded (`budget`), and what is beyond is not copied.
+//! bounded (`budget`), and what is beyond is not copied; nor is what nobody would take (`backoff`).
 //!
 //! A module of the filter that has this feature alone: its callbacks cost every request an entry into the VM for every
 //! piece of a body.
 
+pub(crate) mod backoff;
 pub(crate) mod budget;
 pub(crate) mod copy;
 pub(crate) mod notes;

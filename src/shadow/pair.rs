@@ -5,6 +5,7 @@
 
 use headgate_compare::Side;
 
+use super::backoff::Sign;
 use super::budget::Over;
 
 /// Which call.
@@ -33,16 +34,33 @@ pub(crate) enum Failure {
     Reconfigured,
     /// A kill came before the copy was sent.
     Killed,
+    /// It was not sent, because those before it did not arrive.
+    BackedOff,
 }
 
 impl Failure {
     /// Every one's label, in the order of their numbers.
-    pub(crate) const ALL: [&'static str; 7] =
-        ["timeout", "unreachable", "not_sent", "incomplete", "aborted", "reconfigured", "killed"];
+    pub(crate) const ALL: [&'static str; 8] =
+        ["timeout", "unreachable", "not_sent", "incomplete", "aborted", "reconfigured", "killed", "backed_off"];
+
+    /// What it tells of the cluster that the copy was for.
+    pub(crate) const fn sign(self) -> Sign {
+        match self {
+            Self::Unreachable | Self::NotSent => Sign::Unreached,
+            Self::Incomplete => Sign::Reached,
+            Self::Timeout => Sign::Unclear,
+            Self::Aborted | Self::Reconfigured | Self::Killed | Self::BackedOff => Sign::Unknown,
+        }
+    }
 
     /// Whether it is the shadow's fault.
     pub(crate) const fn is_the_shadows(self) -> bool {
-        matches!(self, Self::Timeout | Self::Unreachable | Self::NotSent | Self::Incomplete)
+        matches!(self, Self::Timeout | Self::Unreachable | Self::NotSent | Self::Incomplete | Self::BackedOff)
+    }
+
+    /// Whether a record tells it: where something was tried.
+    pub(crate) const fn is_recorded(self) -> bool {
+        self.is_the_shadows() && !matches!(self, Self::BackedOff)
     }
 }
 
@@ -84,6 +102,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// One that is not going to be sent.
+    pub(crate) const fn none() -> Self {
+        Self { headers: Vec::new(), body: Vec::new(), most: 0, twice: false }
+    }
+
     fn held(&self) -> usize {
         self.headers.capacity() + self.body.capacity()
     }
@@ -174,13 +197,18 @@ impl Pair {
         self.request.take()
     }
 
-    /// A call was sent, or not.
-    pub(crate) fn called(&mut self, role: Role, is_sent: bool) {
-        let call = if is_sent { Call::Waiting } else { Call::Failed(Failure::NotSent) };
+    /// A call was sent, or why not.
+    pub(crate) fn called(&mut self, role: Role, sent: Result<(), Failure>) {
+        let call = sent.map_or_else(Call::Failed, |()| Call::Waiting);
         match role {
             Role::Shadow => self.shadow = call,
             Role::Noise => self.noise = call,
         }
+    }
+
+    /// When its copy was sent; 0 before. Monotonic, in nanoseconds.
+    pub(crate) const fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// A call's answer came, or never will. `now` is monotonic, in nanoseconds.
@@ -202,6 +230,15 @@ impl Pair {
     pub(crate) fn begins(&mut self, side: Side) {
         if matches!(self.primary, Primary::Open(None)) && self.spoiled.is_none() {
             self.primary = Primary::Open(Some(side));
+        }
+    }
+
+    /// Whether anything more of the user's body could change what is told of it.
+    pub(crate) const fn reads_primary(&self) -> bool {
+        match (&self.primary, &self.shadow) {
+            (_, Call::Failed(Failure::BackedOff)) => false,
+            (Primary::Open(Some(side)), _) => side.wants_body(),
+            _ => false,
         }
     }
 
@@ -339,7 +376,7 @@ mod tests {
     fn sent() -> Pair {
         let mut pair = pair();
         assert!(pair.gather(b"12345678") && pair.send(SECOND).is_some_and(|request| request.body == b"12345678"));
-        pair.called(Role::Shadow, true);
+        pair.called(Role::Shadow, Ok(()));
         pair
     }
 
@@ -408,7 +445,7 @@ mod tests {
         }
         let mut refused = pair();
         refused.send(SECOND);
-        refused.called(Role::Shadow, false);
+        refused.called(Role::Shadow, Err(Failure::NotSent));
         refused.begins(side(b"a"));
         refused.ends(2 * SECOND);
         assert_eq!(name(refused), "not_sent");
@@ -441,7 +478,7 @@ mod tests {
     #[test]
     fn a_second_copy_is_waited_for_and_may_fail() {
         let mut pair = sent();
-        pair.called(Role::Noise, true);
+        pair.called(Role::Noise, Ok(()));
         pair.begins(side(b"a"));
         pair.ends(2 * SECOND);
         pair.answered(Role::Shadow, Ok(side(b"a")), 2 * SECOND);

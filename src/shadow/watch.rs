@@ -6,6 +6,8 @@ use std::rc::Rc;
 use headgate_routing::Sampled;
 use proxy_wasm::types::{BufferType, MapType};
 
+use super::backoff::Sign;
+use super::budget::Over;
 use super::calls;
 use super::copy;
 use super::desk::Desk;
@@ -51,6 +53,25 @@ impl Watch {
         }
         let of = live.table.route(route)?;
         let shadow = of.shadow.as_ref()?;
+        let desk = live.shadows.desk.as_ref()?;
+        // What is not sent anyhow costs no look at the request.
+        let early = {
+            let mut desk = desk.try_borrow_mut().ok()?;
+            match desk.is_full() {
+                true => Some(Err(Over::InFlight)),
+                false => {
+                    desk.backoff.avoids(&shadow.cluster, now).then(|| desk.admit_unsent(live, route, sampled, now))
+                }
+            }
+        };
+        match early {
+            None => {}
+            Some(Ok(number)) => return Some(Self { desk: Rc::clone(desk), number, ids, reads: false }),
+            Some(Err(over)) => {
+                series.dropped(over);
+                return None;
+            }
+        }
         let map = HeaderMap::new(host::headers(MapType::HttpRequestHeaders).unwrap_or_default());
         let replaced = live.shadows.replaced.get(route).map(Vec::as_slice).unwrap_or_default();
         let headers = copy::headers(map.pairs(), shadow, copy::own(live.table.config(), of), replaced);
@@ -60,7 +81,6 @@ impl Watch {
             Some(length) => shadow.max_body_bytes.min(length),
             None => 0,
         };
-        let desk = live.shadows.desk.as_ref()?;
         let admitted = {
             let mut desk = desk.try_borrow_mut().ok()?;
             let twice = shadow.noise.as_ref().is_some_and(|noise| desk.twice(&of.name, noise.share));
@@ -92,13 +112,27 @@ impl Watch {
 
     /// Sends what was gathered.
     fn send(&self) {
-        let Some((request, live, route)) = self.take_request() else { return };
+        let Some((request, live, route, now)) = self.take_request() else { return };
         let Some(of) = live.table.route(route) else { return };
         let Some(shadow) = &of.shadow else { return };
-        let call = |cluster: &str| host::call(cluster, &request.headers, &request.body, shadow.timeout_ms);
-        let sent = calls::send(self.ids.root, &self.desk, self.number, Role::Shadow, &|| call(&shadow.cluster));
-        let noise = (shadow.noise.as_ref().filter(|_| request.twice && sent))
-            .map(|noise| calls::send(self.ids.root, &self.desk, self.number, Role::Noise, &|| call(&noise.cluster)));
+        let send = |role, cluster: &str| {
+            let mut told = self.desk.try_borrow_mut().map_err(|_| Failure::NotSent)?;
+            if !told.backoff.may_send(cluster, now) {
+                return Err(Failure::BackedOff);
+            }
+            drop(told);
+            let call = || host::call(cluster, &request.headers, &request.body, shadow.timeout_ms);
+            if calls::send(self.ids.root, &self.desk, self.number, role, &call) {
+                return Ok(());
+            }
+            if let Ok(mut desk) = self.desk.try_borrow_mut() {
+                desk.backoff.told(cluster, now, Sign::Unreached, now);
+            }
+            Err(Failure::NotSent)
+        };
+        let sent = send(Role::Shadow, &shadow.cluster);
+        let noise = (shadow.noise.as_ref().filter(|_| request.twice && sent.is_ok()))
+            .map(|noise| send(Role::Noise, &noise.cluster));
         // The rest of this entry is about the request again.
         let _ = host::act_as(self.ids.stream);
         let size = request.headers.len() + request.body.len();
@@ -106,16 +140,16 @@ impl Watch {
             let Some(entry) = desk.entry(number) else { return };
             entry.pair.called(Role::Shadow, sent);
             entry.notes.body(&request.body, shadow.record.body_bytes);
-            entry.sent_bytes = if sent { size } else { 0 };
+            entry.sent_bytes = if sent.is_ok() { size } else { 0 };
             if let Some(sent) = noise {
                 entry.pair.called(Role::Noise, sent);
-                entry.sent_bytes += if sent { size } else { 0 };
+                entry.sent_bytes += if sent.is_ok() { size } else { 0 };
             }
         });
     }
 
-    /// The request, unless a kill came since it was taken in.
-    fn take_request(&self) -> Option<(Request, Rc<Live>, usize)> {
+    /// The request and the present, unless a kill came since it was taken in.
+    fn take_request(&self) -> Option<(Request, Rc<Live>, usize, u64)> {
         let mut desk = self.desk.try_borrow_mut().ok()?;
         let entry = desk.entry(self.number)?;
         let (live, route) = (Rc::clone(&entry.live), entry.route);
@@ -126,8 +160,9 @@ impl Watch {
             desk.settle(self.number);
             return None;
         }
-        let request = desk.entry(self.number)?.pair.send(host::monotonic())?;
-        Some((request, live, route))
+        let now = host::monotonic();
+        let request = desk.entry(self.number)?.pair.send(now)?;
+        Some((request, live, route, now))
     }
 
     /// Does something to the desk and settles this request.
@@ -174,7 +209,7 @@ impl Watch {
             let Some(entry) = desk.entry(number) else { return };
             let Some(rules) = entry.live.table.rules(entry.route) else { return };
             entry.pair.begins(rules.side(calls::status(&map), |name| map.joined(name)));
-            reads = entry.pair.primary().is_some_and(|side| side.wants_body());
+            reads = entry.pair.reads_primary();
             if ends {
                 entry.pair.ends(now);
             }
@@ -196,8 +231,8 @@ impl Watch {
             let Some(entry) = desk.entry(number) else { return };
             if let Some(side) = entry.pair.primary() {
                 side.chunk(&piece);
-                reads = side.wants_body();
             }
+            reads = entry.pair.reads_primary();
             if ends {
                 entry.pair.ends(host::monotonic());
             }

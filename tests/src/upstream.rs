@@ -99,7 +99,11 @@ struct Shared {
 impl Upstream {
     /// Starts one.
     pub async fn start(name: &str) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::on(TcpListener::bind("127.0.0.1:0").await?, name)
+    }
+
+    /// Starts one on a port that the caller has.
+    pub fn on(listener: TcpListener, name: &str) -> Result<Self> {
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
             name: name.to_owned(),

@@ -6,5 +6,6 @@ mod copies;
 mod records;
 mod rules;
 mod script;
+mod unreachable;
 mod ways;
 mod world;
