@@ -5,12 +5,13 @@
 mod support;
 
 use headgate_rollout::file::Metric;
+use headgate_rollout::measure::Shadowed;
 use headgate_rollout::plan::{Bound, StepKind};
 use headgate_rollout::simulate::{Scenario, Version, simulate};
-use headgate_rollout::state::Outcome;
+use headgate_rollout::state::{Outcome, Phase};
 use headgate_rollout::tick::EventKind;
 use serde_json::{Value, json};
-use support::{plan, problems};
+use support::{World, add, plan, problems};
 
 fn first(shadow: Value) -> Value {
     json!({"strategy": {"shadow": shadow}})
@@ -98,5 +99,66 @@ fn a_version_that_agrees_climbs_and_others_meet_no_user() {
             assert_eq!(outcome, Outcome::RolledBack, "{named}");
             assert!(why.contains(named) && !why.contains("after users"), "{why}");
         }
+    }
+}
+
+/// What a segment's copies are like: pairs a second, how many in 1,000 the shadow fails, its latency, and how many in 1,000 differ.
+#[derive(Clone, Copy)]
+struct Copies(&'static str, u64, u64, u64, u64);
+
+/// A step of eight minutes whose pairs are these; gives whether the rollout goes on to users, and why not.
+fn judged(copies: &[Copies]) -> (bool, String) {
+    let mut world = World::new(plan(json!({
+        "strategy": {"shadow": {"mode": "compare", "share": "20%", "duration": "8m", "steps": [{"weight": "10%", "duration": "1m"}]}},
+        "analysis": {"interval": "1s"}, "monitoring": {"duration": "0s"}
+    })));
+    for _ in 0..600 {
+        if world.published.shadow > 0 {
+            for Copies(segment, pairs, failing, latency_us, differing) in copies {
+                let shadow = support::Version {
+                    failing_per_mille: *failing,
+                    latency_us: *latency_us,
+                    ..support::Version::good()
+                };
+                let counted = world.proxies.get_mut("edge-1").unwrap().shadow.entry((*segment).to_owned()).or_default();
+                pair(counted, *pairs, shadow, *differing);
+            }
+        }
+        world.pass(1_000);
+        if world.published.canary > 0 || matches!(world.state.phase, Phase::RollingBack | Phase::RolledBack) {
+            return (world.published.canary > 0, world.state.because.clone());
+        }
+    }
+    (false, world.state.because)
+}
+
+fn pair(counted: &mut Shadowed, pairs: u64, shadow: support::Version, differing_per_mille: u64) {
+    let before = counted.primary.requests;
+    for (counters, version) in [(&mut counted.primary, support::Version::good()), (&mut counted.shadow, shadow)] {
+        add(counters, pairs, version, 0);
+    }
+    counted.compared = counted.primary.replicates.iter().map(|r| r.finished).collect();
+    counted.mismatched.resize(32, 0);
+    for n in before..before + pairs {
+        counted.mismatched[n as usize % 32] += u64::from(n * 389 % 1_000 < differing_per_mille);
+    }
+}
+
+#[test]
+fn a_small_segment_that_is_broken_fails_where_all_together_pass() {
+    let well = || Copies("default", 100, 2, 20_000, 50);
+    let (users, why) = judged(&[well(), Copies("mobile", 10, 2, 20_000, 50)]);
+    assert!(users, "{why}");
+    for (broken, named) in [
+        (Copies("mobile", 10, 2, 20_000, 600), "agreement in segment mobile"),
+        (Copies("mobile", 8, 35, 20_000, 50), "errorRate in segment mobile"),
+        (Copies("mobile", 3, 2, 150_000, 50), "latencyP95 in segment mobile"),
+    ] {
+        let hidden = Copies("default", broken.1, broken.2, broken.3, broken.4);
+        let (users, why) = judged(&[well(), broken]);
+        assert!(!users && why.contains(named), "{named}: {users} {why}");
+        // As one segment all are within what is allowed.
+        let (users, why) = judged(&[well(), hidden]);
+        assert!(users, "{named}: {why}");
     }
 }

@@ -1,10 +1,8 @@
 //! Do the answers to copies agree with what users got? Over all, and in each segment.
 //!
-//! The share of compared pairs that agree is a rate like any other, and its variance comes from between buckets of users. Half of the
-//! criterion's alpha watches all pairs together; the other half is shared out over the segments, so that a small one that is broken is not
-//! drowned by a large one that is well.
+//! The share of compared pairs that agree is a rate like any other, and its variance comes from between buckets of users.
 
-use super::{Case, Evidence, alphas, beyond, by_threshold, f, rates};
+use super::{Case, Evidence, alphas, beyond, by_threshold, f, rates, segments};
 use crate::measure::{Shadowed, Totals};
 use crate::plan::Criterion;
 use crate::stats::counts::Clustering;
@@ -36,16 +34,7 @@ fn of(case: &Case<'_>, criterion: &Criterion, totals: &Totals, alpha: f64, full:
     if strata.is_empty() {
         return Evidence::open("nothing was compared");
     }
-    let all = one(case, criterion, &strata, alpha / 2.0, full);
-    if all.exceeded || strata.len() < 2 {
-        return all;
-    }
-    let alpha = alpha / 2.0 / f(strata.len() as u64);
-    let failing = strata.iter().find_map(|stratum| {
-        let found = one(case, criterion, std::slice::from_ref(stratum), alpha, false);
-        found.exceeded.then(|| Evidence { segment: Some(stratum.name.clone()), ..found })
-    });
-    failing.unwrap_or(all)
+    segments::each(&strata, |s| &s.name, alpha, full, |some, alpha, full| one(case, criterion, some, alpha, full))
 }
 
 fn one(case: &Case<'_>, criterion: &Criterion, strata: &[Stratum], alpha: f64, full: bool) -> Evidence {

@@ -1,7 +1,7 @@
 //! Quantiles of latency and of the time to response headers.
 
 use super::sides::{Sides, sides};
-use super::{Case, Evidence, alphas, beyond, by_threshold, f, quantile_of};
+use super::{Case, Evidence, alphas, beyond, by_threshold, f, quantile_of, segments};
 use crate::file::Metric;
 use crate::measure::{Counters, Histogram};
 use crate::plan::{Bound, Criterion};
@@ -13,12 +13,13 @@ use crate::stats::{Arm, design, histogram};
 pub(super) fn measure(case: &Case<'_>, criterion: &Criterion) -> (Evidence, String) {
     let (alpha, alpha_recent) = alphas(criterion, case.recent.map_or(1, |r| r.block));
     let found = sides(case, &case.window.totals);
-    let mut evidence = of(case, criterion, &found, alpha, case.full);
+    let measured = |sides: &Sides<'_>, alpha, full| of(case, criterion, sides, alpha, full);
+    let mut evidence = segments::of_sides(&found, alpha, case.full, measured);
     if !evidence.exceeded
         && !by_threshold(case)
         && let Some(recent) = case.recent
     {
-        let newest = of(case, criterion, &sides(case, &recent.window.totals), alpha_recent, false);
+        let newest = segments::of_sides(&sides(case, &recent.window.totals), alpha_recent, false, measured);
         if newest.exceeded {
             evidence = newest;
         }
@@ -70,7 +71,7 @@ fn of(case: &Case<'_>, criterion: &Criterion, sides: &Sides<'_>, alpha: f64, ful
         evidence.undecided = Some("it lies above the last bucket of the histogram".to_owned());
     }
     if by_threshold(case) {
-        evidence.exceeded = wrong && samples >= case.plan.judging.min_requests;
+        evidence.exceeded = wrong && samples >= super::needed(case);
         return evidence;
     }
     if !wrong && !full {

@@ -18,6 +18,7 @@ mod latency;
 mod power;
 mod provided;
 mod rates;
+mod segments;
 mod sides;
 mod size;
 mod words;

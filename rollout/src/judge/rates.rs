@@ -1,7 +1,7 @@
 //! Shares of requests: errors, timeouts, 4xx, unfinished; and conversions for each request, of which a user may have several.
 
 use super::sides::{Side, Sides, sides};
-use super::{Case, Evidence, alphas, beyond, by_threshold, f};
+use super::{Case, Evidence, alphas, beyond, by_threshold, f, segments};
 use crate::file::Metric;
 use crate::measure::{Counters, Totals};
 use crate::plan::{Bound, Criterion};
@@ -14,14 +14,17 @@ pub(super) fn measure(case: &Case<'_>, criterion: &Criterion) -> (Evidence, Stri
     let block = case.recent.map_or(1, |r| r.block);
     let (alpha, alpha_recent) = alphas(criterion, block);
     let found = sides(case, &case.window.totals);
-    let mut evidence = of(case, criterion, &found, alpha, case.full, case.lagged.of_window());
+    let lag = case.lagged.of_window();
+    let whole = |sides: &Sides<'_>, alpha, full| of(case, criterion, sides, alpha, full, lag.as_ref());
+    let mut evidence = segments::of_sides(&found, alpha, case.full, whole);
     if !evidence.exceeded
         && !by_threshold(case)
         && let Some(recent) = case.recent
     {
         let sides = sides(case, &recent.window.totals);
         let lag = case.lagged.of_part(&case.window.totals, &recent.window.totals);
-        let newest = of(case, criterion, &sides, alpha_recent, false, lag);
+        let part = |sides: &Sides<'_>, alpha, full| of(case, criterion, sides, alpha, full, lag.as_ref());
+        let newest = segments::of_sides(&sides, alpha_recent, false, part);
         if newest.exceeded {
             evidence = newest;
         }
@@ -35,9 +38,8 @@ fn of(
     sides: &Sides<'_>,
     alpha: f64,
     full: bool,
-    lagged: Option<Totals>,
+    lag: Option<&Totals>,
 ) -> Evidence {
-    let lag = lagged.as_ref();
     if criterion.metric == Metric::UnfinishedRate && lag.is_none() {
         return Evidence::open("it is known some time after the step's clock started");
     }
@@ -76,7 +78,7 @@ fn of(
     let wrong = beyond(criterion, canary, limit);
     evidence.beyond = wrong;
     if by_threshold(case) {
-        evidence.exceeded = wrong && samples >= case.plan.judging.min_requests;
+        evidence.exceeded = wrong && samples >= super::needed(case);
         return evidence;
     }
     // What is within the limit cannot be proved to be beyond it.

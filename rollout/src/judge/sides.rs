@@ -7,6 +7,7 @@ use crate::file::WHOLE;
 use crate::measure::{Counters, Totals};
 
 /// Both versions in one segment.
+#[derive(Clone)]
 pub(super) struct Side<'a> {
     pub(super) segment: &'a str,
     pub(super) canary: Cow<'a, Counters>,
@@ -25,6 +26,15 @@ pub(super) struct Sides<'a> {
     pub(super) concurrent: bool,
     /// Whether the canary's side are answers to copies, which are not kept by buckets of users.
     pub(super) copies: bool,
+    /// Whether they are answers to the same requests, compared.
+    pub(super) compared: bool,
+}
+
+impl<'a> Sides<'a> {
+    /// Some of the segments alone.
+    pub(super) fn of(&self, each: &[Side<'a>]) -> Self {
+        Self { each: each.to_vec(), from: self.from.clone(), ..*self }
+    }
 }
 
 /// The sides of some totals of this case.
@@ -34,6 +44,7 @@ pub(super) fn sides<'a>(case: &Case<'a>, totals: &'a Totals) -> Sides<'a> {
         let each = totals
             .shadow
             .iter()
+            .filter(|(_, pairs)| pairs.shadow.requests > 0)
             .map(|(segment, pairs)| Side {
                 segment,
                 canary: Cow::Borrowed(&pairs.shadow),
@@ -46,6 +57,7 @@ pub(super) fn sides<'a>(case: &Case<'a>, totals: &'a Totals) -> Sides<'a> {
             from: format!("{}, of the same requests,", plan.stable),
             concurrent: true,
             copies: false,
+            compared: true,
         };
     }
     if case.weights.mirror > 0 {
@@ -61,7 +73,7 @@ pub(super) fn sides<'a>(case: &Case<'a>, totals: &'a Totals) -> Sides<'a> {
             .map(|c| Side { segment: "default", canary: Cow::Borrowed(c), baseline: stable, share: None })
             .into_iter()
             .collect();
-        return Sides { each, from: format!("{} now", plan.stable), concurrent: true, copies: true };
+        return Sides { each, from: format!("{} now", plan.stable), concurrent: true, copies: true, compared: false };
     }
     let concurrent = plan.judging.recorded_baseline.is_none() && !case.weights.is_full();
     let (compared, from) = if concurrent {
@@ -85,5 +97,5 @@ pub(super) fn sides<'a>(case: &Case<'a>, totals: &'a Totals) -> Sides<'a> {
             }
         })
         .collect();
-    Sides { each, from, concurrent, copies: false }
+    Sides { each, from, concurrent, copies: false, compared: false }
 }
