@@ -150,6 +150,13 @@ extern "C" fn headgate_on_response_headers(id: u32, _count: usize, ends: bool) -
                 watch.answered(ends);
             }
             stream.answered();
+            #[cfg(feature = "shadow")]
+            {
+                let status = stream.status();
+                if let Some(reading) = &mut stream.reading {
+                    reading.answered(status, ends);
+                }
+            }
         }
     });
     CONTINUE
@@ -164,6 +171,10 @@ extern "C" fn headgate_on_response_trailers(id: u32, _count: usize) -> u32 {
             #[cfg(feature = "shadow")]
             if let Some(watch) = &stream.watch {
                 watch.response_trailers();
+            }
+            #[cfg(feature = "shadow")]
+            if let Some(reading) = &mut stream.reading {
+                reading.response_trailers();
             }
             stream.trailed();
         }
@@ -186,17 +197,22 @@ extern "C" fn headgate_on_delete(id: u32) {
     }
 }
 
-/// The callbacks that only shadows need.
+/// The callbacks that only shadows and predictions need.
 #[cfg(feature = "shadow")]
 mod shadows {
     use super::{CONTINUE, contexts};
+    use crate::predict::Reading;
     use crate::shadow::{self, Watch};
 
-    /// Does something to a request that is copied; every other one is let go by at once.
-    fn watched(id: u32, with: impl FnOnce(&mut Watch)) -> u32 {
+    /// Does something to a request that is copied, or whose predictions are read; every other one is let go by at once.
+    fn watched(id: u32, with: impl FnOnce(&mut Watch), read: impl FnOnce(&mut Reading)) -> u32 {
         contexts(|contexts| {
-            if let Some(watch) = contexts.streams.get_mut(&id).and_then(|stream| stream.watch.as_mut()) {
+            let Some(stream) = contexts.streams.get_mut(&id) else { return };
+            if let Some(watch) = &mut stream.watch {
                 with(watch);
+            }
+            if let Some(reading) = &mut stream.reading {
+                read(reading);
             }
         });
         CONTINUE
@@ -206,21 +222,21 @@ mod shadows {
     #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
     #[unsafe(no_mangle)]
     extern "C" fn headgate_on_request_body(id: u32, size: usize, ends: bool) -> u32 {
-        watched(id, |watch| watch.request_body(size, ends))
+        watched(id, |watch| watch.request_body(size, ends), |reading| reading.request_body(size, ends))
     }
 
     /// `proxy_on_request_trailers`.
     #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
     #[unsafe(no_mangle)]
     extern "C" fn headgate_on_request_trailers(id: u32, _count: usize) -> u32 {
-        watched(id, |watch| watch.request_trailers())
+        watched(id, |watch| watch.request_trailers(), Reading::request_trailers)
     }
 
     /// `proxy_on_response_body`.
     #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
     #[unsafe(no_mangle)]
     extern "C" fn headgate_on_response_body(id: u32, size: usize, ends: bool) -> u32 {
-        watched(id, |watch| watch.response_body(size, ends))
+        watched(id, |watch| watch.response_body(size, ends), |reading| reading.response_body(size, ends))
     }
 
     /// `proxy_on_http_call_response`: to the root context that sent the call.

@@ -24,6 +24,8 @@
 mod cache;
 mod headers;
 mod plan;
+#[cfg(feature = "shadow")]
+mod predict;
 mod series;
 #[cfg(feature = "shadow")]
 mod shadow;

@@ -25,6 +25,9 @@ pub(crate) struct Live {
     /// What its shadows need.
     #[cfg(feature = "shadow")]
     pub(crate) shadows: crate::shadow::Shadows,
+    /// The series of its predictions.
+    #[cfg(feature = "shadow")]
+    pub(crate) predictions: crate::predict::Board,
     target: String,
     unknown: usize,
     acknowledged: Cell<bool>,
@@ -69,6 +72,8 @@ impl Live {
         let prefers_map = plan::prefers_map(table.typical_reads());
         #[cfg(feature = "shadow")]
         let shadows = crate::shadow::Shadows::new(&table, &env);
+        #[cfg(feature = "shadow")]
+        let predictions = crate::predict::Board::new(&table);
         Self {
             table,
             keyring,
@@ -76,6 +81,8 @@ impl Live {
             prefers_map,
             #[cfg(feature = "shadow")]
             shadows,
+            #[cfg(feature = "shadow")]
+            predictions,
             target,
             unknown,
             acknowledged: Cell::new(false),

@@ -34,6 +34,9 @@ pub(crate) struct Stream {
     /// Of a request that the filter copies.
     #[cfg(feature = "shadow")]
     pub(crate) watch: Option<crate::shadow::Watch>,
+    /// Of a request whose predictions are read.
+    #[cfg(feature = "shadow")]
+    pub(crate) reading: Option<crate::predict::Reading>,
     #[cfg(feature = "shadow")]
     ids: crate::shadow::Ids,
 }
@@ -59,6 +62,8 @@ impl Stream {
             grpc_status: None,
             #[cfg(feature = "shadow")]
             watch: None,
+            #[cfg(feature = "shadow")]
+            reading: None,
             #[cfg(feature = "shadow")]
             ids,
         }
@@ -105,6 +110,10 @@ impl Stream {
             self.watch = (decision.shadow.as_ref()).and_then(|sampled| {
                 crate::shadow::Watch::begin(&self.live, self.ids, decision.route, sampled, ends, started)
             });
+            self.reading = match decision.predicted {
+                true => crate::predict::Reading::begin(&self.live, &decision, ends),
+                false => None,
+            };
         }
         self.decided = Some(Decided { decision, started, headers: None, status: 0 });
     }
@@ -135,6 +144,12 @@ impl Stream {
         }
     }
 
+    /// The answer's status, as it was read.
+    #[cfg(feature = "shadow")]
+    pub(crate) fn status(&self) -> u16 {
+        self.decided.as_ref().map_or(0, |decided| decided.status)
+    }
+
     /// The response has trailers, and they are there.
     pub(crate) fn trailed(&mut self) {
         self.read_grpc(MapType::HttpResponseTrailers);
@@ -145,6 +160,10 @@ impl Stream {
         #[cfg(feature = "shadow")]
         if let Some(watch) = &self.watch {
             watch.is_over();
+        }
+        #[cfg(feature = "shadow")]
+        if let Some(reading) = &self.reading {
+            reading.is_over();
         }
         let live = &*self.live;
         for credit in self.reached.iter().filter(|_| !self.grpc || self.grpc_status == Some(0)) {

@@ -4,7 +4,8 @@
 //! streams past, in pieces of any size, and keeps a 128-bit hash of its body or, where the rules look into it, its
 //! bytes up to a limit. [`Rules::compare`] takes two of them to an [`Outcome`]: matched, mismatched by these kinds at
 //! these paths, or not to be compared and why. [`noise::Tally`] tells differences that the stable version has with
-//! itself from those of the candidate. A [`record::Record`] is what is kept of a pair.
+//! itself from those of the candidate. A [`record::Record`] is what is kept of a pair. A [`Reader`] takes single values out of one
+//! body.
 //!
 //! The filter compares by this crate in Envoy, and `headgate` offline. It does not send copies, measure time, or judge
 //! whether a version is ready.
@@ -22,6 +23,7 @@ mod number;
 mod outcome;
 mod pair;
 mod pointer;
+mod reading;
 pub mod record;
 mod rules;
 mod side;
@@ -29,6 +31,7 @@ mod text;
 
 pub use outcome::{Difference, How, Kind, Kinds, Outcome, Reason, Verdict, Wanted};
 pub use pointer::Pointer;
+pub use reading::{Places, Reader, Unreadable, Value};
 pub use rules::Rules;
 pub use side::Side;
 

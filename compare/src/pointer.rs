@@ -25,12 +25,14 @@ impl Step {
         match (self, at) {
             (Self::Any, _) => true,
             (Self::Name(name), At::Name(other)) => name == other,
-            // As RFC 6901 writes a position: digits without a leading zero.
-            (Self::Name(name), At::Position(position)) => {
-                name.parse() == Ok(position) && (name == "0" || !name.starts_with(['0', '+']))
-            }
+            (Self::Name(name), At::Position(position)) => position_of(name) == Some(position),
         }
     }
+}
+
+/// The position of an array that a name means, as RFC 6901 writes it: digits without a leading zero.
+pub(crate) fn position_of(name: &str) -> Option<usize> {
+    name.parse().ok().filter(|_| name == "0" || !name.starts_with(['0', '+']))
 }
 
 /// One step downwards in a document.
@@ -70,6 +72,14 @@ impl Pointer {
     /// Whether it names one place alone.
     pub(crate) fn is_one_place(&self) -> bool {
         !self.steps.contains(&Step::Any)
+    }
+
+    /// The names on the way, as far as it names one place.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map_while(|step| match step {
+            Step::Name(name) => Some(name.as_str()),
+            Step::Any => None,
+        })
     }
 
     /// Whether everything that `other` names is at or below what this names.
@@ -112,6 +122,11 @@ impl Pointers {
 
     pub(crate) fn one(pointer: Pointer) -> Self {
         Self(vec![pointer])
+    }
+
+    /// At most [`POINTERS`] of them are followed.
+    pub(crate) const fn of(pointers: Vec<Pointer>) -> Self {
+        Self(pointers)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -87,6 +87,8 @@ impl FromObject for Route {
             mirror: fields.optional("mirror"),
             #[cfg(feature = "shadow")]
             shadow: fields.optional("shadow"),
+            #[cfg(feature = "shadow")]
+            predictions: fields.optional("predictions"),
             goals: fields.optional("goals"),
             output: fields.optional("output"),
         }

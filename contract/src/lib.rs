@@ -20,6 +20,8 @@ mod name;
 mod node;
 mod output;
 mod overrides;
+#[cfg(feature = "shadow")]
+mod prediction;
 mod problem;
 mod read;
 mod route;
@@ -36,6 +38,8 @@ pub use matching::{ClaimMatch, FieldMatch, Match, PathMatch};
 pub use name::{check_header_name, check_name};
 pub use output::{HeaderOutput, Mirror, MirrorBy, Output};
 pub use overrides::Override;
+#[cfg(feature = "shadow")]
+pub use prediction::{Prediction, Predictions};
 pub use problem::{Problem, Problems};
 pub use read::{Envelope, FEATURES, Read, envelope, read, read_strict, salvage_headers, salvage_target};
 pub use route::{Inbound, KeyList, Route, Segment, Variant};

@@ -19,6 +19,10 @@ pub const SEGMENTS: usize = 32;
 pub const OVERRIDES: usize = 64;
 /// Goals of one route.
 pub const GOALS: usize = 16;
+/// Predictions of one route.
+pub const PREDICTIONS: usize = 8;
+/// Edges or classes of one prediction.
+pub const PREDICTION_BINS: usize = 32;
 /// Goals of one configuration: each request is held against all of them.
 pub const ALL_GOALS: usize = 128;
 /// Key sources of one route.

@@ -23,6 +23,8 @@ pub const FEATURES: &[&str] = &[
     #[cfg(feature = "shadow")]
     "shadow",
     "goals",
+    #[cfg(feature = "shadow")]
+    "predictions",
 ];
 
 /// The part of a configuration that never changes, so that a kill reaches every filter ever built.

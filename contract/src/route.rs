@@ -53,6 +53,11 @@ pub struct Route {
     #[cfg(feature = "shadow")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<crate::Shadow>,
+    /// Numbers and classes that are read from requests and answers and counted, so that their distribution can be watched. Default: none.
+    /// Needs feature `predictions`. Example: `{"fields": [{"name": "score", "responseBody": "/score", "edges": [0.2, 0.4, 0.6, 0.8]}]}`.
+    #[cfg(feature = "shadow")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<crate::Predictions>,
     /// Conversions that are counted for this route's variants; at most 16. Default: none. Example: `[{"name": "purchase", "match": {"path": {"exact": "/checkout"}}}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goals: Vec<Goal>,

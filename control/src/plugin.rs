@@ -91,6 +91,7 @@ pub(crate) fn features(config: &PluginConfig) -> BTreeSet<String> {
         note("mirror", route.mirror.is_some());
         note("shadow", route.shadow.is_some());
         note("goals", !route.goals.is_empty());
+        note("predictions", route.predictions.is_some());
         note("claims", route.goals.iter().filter_map(|goal| goal.matches.as_ref()).any(claims));
         note("claims", route.matches.as_ref().is_some_and(claims));
         note("claims", route.segments.iter().any(|s| claims(&s.matches)));

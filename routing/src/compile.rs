@@ -163,15 +163,29 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
         exclude,
         split: Split::new(salt, route.variants.iter().map(|v| (v.name.as_str(), v.weight))),
         segments,
-        replicate: (!config.metrics.replicates.is_empty() || !route.goals.is_empty())
+        replicate: (!config.metrics.replicates.is_empty() || !route.goals.is_empty() || predicts(route))
             .then(|| Bucketer::new(salt, purpose::REPLICATE)),
         mirror,
         #[cfg(feature = "shadow")]
         shadow: (route.shadow.as_ref())
             .map(|of| crate::shadow::Shadowed::compile(of, route, salt, &format!("{path}.shadow"), checks)),
+        #[cfg(feature = "shadow")]
+        predicting: (route.predictions.as_ref())
+            .map(|of| crate::Predicting::compile(of, route, &format!("{path}.predictions"), checks)),
         told,
         untold,
     }
+}
+
+/// Whether its users are counted by bucket for its predictions.
+#[cfg(feature = "shadow")]
+fn predicts(route: &Route) -> bool {
+    route.predictions.is_some()
+}
+
+#[cfg(not(feature = "shadow"))]
+const fn predicts(_: &Route) -> bool {
+    false
 }
 
 fn variants(variants: &[Variant], path: &str, checks: &mut Checks) {

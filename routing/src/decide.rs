@@ -109,6 +109,8 @@ impl<'t, 'r> Request<'t, '_, 'r> {
         let copy = self.mirror(key, out);
         #[cfg(feature = "shadow")]
         let shadow = self.shadow(&choice, key);
+        #[cfg(feature = "shadow")]
+        let predicted = replicate.is_some() && self.is_predicted();
         if self.ready.untold == Some(choice.variant) {
             self.step(".output.defaultRoute", || "Envoy's own route leads there: nothing is told".to_owned());
         } else {
@@ -129,6 +131,8 @@ impl<'t, 'r> Request<'t, '_, 'r> {
             cookie,
             #[cfg(feature = "shadow")]
             shadow,
+            #[cfg(feature = "shadow")]
+            predicted,
         });
     }
 
@@ -386,6 +390,16 @@ impl<'t, 'r> Request<'t, '_, 'r> {
             }
         });
         sampled
+    }
+
+    /// Whether predictions are read from it.
+    #[cfg(feature = "shadow")]
+    fn is_predicted(&self) -> bool {
+        let chosen = self.ready.predicting.as_ref().is_some_and(|predicting| predicting.chooses(self.env));
+        if self.ready.predicting.is_some() {
+            self.step(".predictions", || if chosen { "are read" } else { "not in the share" }.to_owned());
+        }
+        chosen
     }
 
     /// The request's key, read once.

@@ -42,6 +42,9 @@ pub struct Decision {
     /// Whether the filter sends a copy and compares its answer.
     #[cfg(feature = "shadow")]
     pub shadow: Option<crate::Sampled>,
+    /// Whether the route's predictions are read from it; then its replicate bucket is known.
+    #[cfg(feature = "shadow")]
+    pub predicted: bool,
 }
 
 /// Why a request got its variant. The label `reason`.

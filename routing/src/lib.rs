@@ -24,6 +24,8 @@ mod matcher;
 mod mirror;
 mod output;
 mod overrides;
+#[cfg(feature = "shadow")]
+mod prediction;
 pub mod query;
 mod reads;
 mod series;
@@ -41,6 +43,8 @@ pub use decision::{Assigned, Copy, CopyRefusal, Decision, Event, HeaderOp, Issue
 pub use goals::Credit;
 pub use keyring::{Keyring, Ring};
 pub use mirror::MARK;
+#[cfg(feature = "shadow")]
+pub use prediction::{Field, Predicting, Source, Unread};
 pub use series::of as series_of;
 #[cfg(feature = "shadow")]
 pub use shadow::Sampled;

@@ -24,6 +24,20 @@ const SHADOWED: usize = 1 + 4 + 11 + 5 + 3 + 7 + 2 + 1 + 3;
 #[cfg(feature = "shadow")]
 const SHADOW_REPLICATES: usize = 3 + 2 + 2;
 
+/// Per variant and segment: each prediction's bins by replicate bucket, and 9 reasons for not reading it.
+#[cfg(feature = "shadow")]
+fn predicted(route: &Route) -> usize {
+    let fields = route.predictions.iter().flat_map(|of| &of.fields);
+    fields
+        .map(|of| (of.edges.len().max(of.classes.len()) + 1) * usize::from(REPLICATES) + crate::Unread::ALL.len())
+        .sum()
+}
+
+#[cfg(not(feature = "shadow"))]
+const fn predicted(_: &Route) -> usize {
+    0
+}
+
 /// Series of one route when every request that can happen has happened.
 pub fn of(route: &Route, replicates: usize) -> usize {
     let segments = route.segments.len() + 1;
@@ -37,7 +51,8 @@ pub fn of(route: &Route, replicates: usize) -> usize {
         Some(_) => mirrored + segments * (SHADOWED + SHADOW_REPLICATES * usize::from(REPLICATES)),
         None => mirrored,
     };
-    route.variants.len() * (requests + answers + replicated + goals + MISROUTED) + mirrored
+    let predicted = predicted(route) * segments;
+    route.variants.len() * (predicted + requests + answers + replicated + goals + MISROUTED) + mirrored
 }
 
 pub(crate) fn check(config: &PluginConfig, checks: &mut Checks) {

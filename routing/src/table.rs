@@ -48,6 +48,8 @@ pub(crate) struct Ready {
     pub(crate) mirror: Option<Mirroring>,
     #[cfg(feature = "shadow")]
     pub(crate) shadow: Option<crate::shadow::Shadowed>,
+    #[cfg(feature = "shadow")]
+    pub(crate) predicting: Option<crate::Predicting>,
     pub(crate) told: Option<Told>,
     /// The variant that is told nothing.
     pub(crate) untold: Option<usize>,

@@ -19,6 +19,7 @@ mod keys;
 mod make;
 mod matching;
 mod mirror;
+mod predictions;
 mod promises;
 mod protocols;
 mod push;

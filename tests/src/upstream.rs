@@ -6,6 +6,7 @@
 //! - `/ws` is a WebSocket that sends back what it receives;
 //! - requests with `content-type: application/grpc` get a message and the status of `x-grpc-status` in trailers; a path that
 //!   ends in `/Stream` gets back each message as it comes;
+//! - `/echo` answers with the request's body, in pieces as they came;
 //! - `/early` answers before it has read the body; `/later` reads the body when the test says so;
 //! - everything else is read to its end and answered 200 with the upstream's name.
 //!
@@ -253,6 +254,19 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     match path.as_str() {
         "/reset" => return Err(fault("as asked")),
         "/later" => shared.pass().await,
+        "/echo" => {
+            let (sender, receiver) = mpsc::channel(16);
+            let mut incoming = request.into_body();
+            tokio::spawn(async move {
+                while let Some(Ok(frame)) = incoming.frame().await {
+                    if sender.send(frame).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            *response.body_mut() = streamed(receiver);
+            return Ok(response);
+        }
         "/early" => {
             tokio::spawn(read(shared, index, request.into_body()));
             return Ok(response);

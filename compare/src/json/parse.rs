@@ -10,7 +10,7 @@ use super::node::Node;
 use super::order::order;
 use crate::limits::NODES;
 use crate::number::Number;
-use crate::pointer::{At, Mask};
+use crate::pointer::{At, Mask, Pointer, position_of};
 use crate::rules::JsonRules;
 
 /// A document as far as the rules look at it.
@@ -27,6 +27,15 @@ impl<'d> Document<'d> {
         (0..steps).try_fold(&self.root, |node, _| match node {
             Node::Object(fields) => fields.first().map(|(_, value)| value),
             Node::List { items, .. } => items.last(),
+            _ => None,
+        })
+    }
+
+    /// What stands at a pointer without `*` that is one of `only`.
+    pub(crate) fn at(&self, pointer: &Pointer) -> Option<&Node<'d>> {
+        pointer.names().try_fold(&self.root, |node, name| match node {
+            Node::Object(fields) => fields.iter().find(|(field, _)| field == name).map(|(_, value)| value),
+            Node::List { items, .. } => items.get(position_of(name)?),
             _ => None,
         })
     }

@@ -6,6 +6,7 @@ mod artifact;
 mod bytes;
 mod calls;
 mod errors;
+mod predictions;
 mod shadow;
 
 use headgate_host_calls::{Header, Proxy};
