@@ -168,7 +168,7 @@ impl Pair {
     }
 
     fn json(&mut self, rules: &JsonRules, a: &Document<'_>, b: &Document<'_>) {
-        let found = json::compare(&a.root, &b.root, rules.tolerance, self.wanted.values);
+        let found = json::compare(&a.root, &b.root, rules, self.wanted.values);
         if found.values {
             self.kinds.add(Kind::Json);
         }

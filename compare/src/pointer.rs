@@ -82,6 +82,18 @@ impl Pointer {
         })
     }
 
+    /// Whether `other` leads by a position, written as a number, into the array that this names.
+    pub(crate) fn numbers(&self, other: &Self) -> bool {
+        let position = other.steps.get(self.steps.len());
+        let leads = self
+            .steps
+            .iter()
+            .zip(&other.steps)
+            .all(|(mine, theirs)| mine == theirs || *mine == Step::Any || *theirs == Step::Any);
+        leads
+            && matches!(position, Some(Step::Name(name)) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()))
+    }
+
     /// Whether everything that `other` names is at or below what this names.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.steps.len() <= other.steps.len()
@@ -99,6 +111,11 @@ pub(crate) type Mask = u64;
 impl Pointers {
     /// Reads a list; what is wrong goes to `problems` under `path`.
     pub(crate) fn compile(texts: &[String], path: &str, problems: &mut Problems) -> Self {
+        Self::compile_at(texts, path, "", problems)
+    }
+
+    /// Likewise, where each stands in a field of an item of the list: `.path`.
+    pub(crate) fn compile_at(texts: &[String], path: &str, field: &str, problems: &mut Problems) -> Self {
         if texts.len() > POINTERS {
             problems.push(path, format!("{} pointers, at most {POINTERS} are taken", texts.len()));
         }
@@ -106,12 +123,12 @@ impl Pointers {
         for (i, text) in texts.iter().enumerate().take(POINTERS) {
             match Pointer::parse(text) {
                 Ok(pointer) if pointers.contains(&pointer) => {
-                    problems.push(format!("{path}[{i}]"), format!("`{text}` is there already: remove it"));
+                    problems.push(format!("{path}[{i}]{field}"), format!("`{text}` is there already: remove it"));
                     pointers.push(pointer);
                 }
                 Ok(pointer) => pointers.push(pointer),
                 Err(reason) => {
-                    problems.push(format!("{path}[{i}]"), reason);
+                    problems.push(format!("{path}[{i}]{field}"), reason);
                     // Keeps the numbering, and meets no other.
                     pointers.push(Pointer { text: String::new(), steps: vec![Step::Name(format!("\0{path}[{i}]"))] });
                 }

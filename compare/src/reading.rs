@@ -144,8 +144,8 @@ fn value(node: &Node<'_>) -> Option<Value> {
     match node {
         Node::Skipped | Node::Null => None,
         Node::Bool(value) => Some(Value::Bool(*value)),
-        Node::Number(Number::Whole(value)) => Some(Value::Whole(*value)),
-        Node::Number(Number::Float(value)) => Some(Value::Number(*value)),
+        Node::Number(Number::Whole(value), _) => Some(Value::Whole(*value)),
+        Node::Number(Number::Float(value), _) => Some(Value::Number(*value)),
         Node::Text(text) => Some(Value::Text(text.clone().into_owned())),
         Node::List { .. } | Node::Object(_) => Some(Value::Many),
     }

@@ -4,7 +4,7 @@ use headgate_contract::{BodyRule, Comparison, JsonRule, Problems, StatusRule, ch
 
 use crate::body::Keep;
 use crate::limits::{BODY_BYTES, HEADERS};
-use crate::number::Tolerance;
+use crate::number::{Number, Tolerance};
 use crate::pointer::{Pointer, Pointers};
 use crate::side::Side;
 
@@ -41,6 +41,23 @@ pub(crate) struct JsonRules {
     pub(crate) unordered: Pointers,
     pub(crate) only: Pointers,
     pub(crate) tolerance: Tolerance,
+    /// Places that have a tolerance of their own, and those.
+    pub(crate) tolerant: Pointers,
+    pub(crate) tolerances: Vec<Tolerance>,
+}
+
+/// Which tolerance holds at a place: 0 is everywhere's, `n` that of pointer `n - 1` of `tolerant`.
+pub(crate) type Within = u8;
+
+impl JsonRules {
+    /// Whether two numbers are the same, each within what holds at its place.
+    pub(crate) fn same(&self, a: (Number, Within), b: (Number, Within)) -> bool {
+        let holds = |within: Within| {
+            let own = usize::from(within).checked_sub(1).and_then(|index| self.tolerances.get(index));
+            own.unwrap_or(&self.tolerance).same(a.0, b.0)
+        };
+        holds(a.1) && (a.1 == b.1 || holds(b.1))
+    }
 }
 
 impl Rules {
@@ -184,20 +201,31 @@ fn json(rule: &JsonRule, path: &str, problems: &mut Problems) -> JsonRules {
         problems
             .push(format!("{path}.ignore"), "the empty pointer is the whole document: set `body` to \"none\" instead");
     }
-    for (list, name) in [(&only, "only"), (&unordered, "unordered")] {
+    let (tolerant, tolerances) = tolerances(rule, path, problems);
+    let place = |name: &str, i: usize| match name {
+        "tolerances" => format!("{path}.{name}[{i}].path"),
+        _ => format!("{path}.{name}[{i}]"),
+    };
+    for (list, name) in [(&only, "only"), (&unordered, "unordered"), (&tolerant, "tolerances")] {
         for (i, pointer) in list.iter().enumerate() {
             if let Some(by) = ignore.covering(pointer) {
                 let reason = format!("is ignored by `ignore[{by}]`: remove one of them");
-                problems.push(format!("{path}.{name}[{i}]"), reason);
+                problems.push(place(name, i), reason);
             }
         }
     }
+    for (i, pointer) in tolerant.iter().enumerate() {
+        if let Some(by) = unordered.iter().position(|array| array.numbers(pointer)) {
+            let reason = format!("counts positions in `unordered[{by}]`, whose order does not count: write `*`");
+            problems.push(place("tolerances", i), reason);
+        }
+    }
     if !only.is_empty() {
-        for (list, name) in [(&unordered, "unordered"), (&ignore, "ignore")] {
+        for (list, name) in [(&unordered, "unordered"), (&ignore, "ignore"), (&tolerant, "tolerances")] {
             for (i, pointer) in list.iter().enumerate() {
                 if !only.meets(pointer) {
                     let reason = "does not count by `only`: name it there too, or remove it here";
-                    problems.push(format!("{path}.{name}[{i}]"), reason);
+                    problems.push(place(name, i), reason);
                 }
             }
         }
@@ -207,5 +235,27 @@ fn json(rule: &JsonRule, path: &str, problems: &mut Problems) -> JsonRules {
             }
         }
     }
-    JsonRules { ignore, unordered, only, tolerance: tolerance(rule.absolute, rule.relative, path, problems) }
+    let tolerance = tolerance(rule.absolute, rule.relative, path, problems);
+    JsonRules { ignore, unordered, only, tolerance, tolerant, tolerances }
+}
+
+/// Places that have a tolerance of their own.
+fn tolerances(rule: &JsonRule, path: &str, problems: &mut Problems) -> (Pointers, Vec<Tolerance>) {
+    let at = format!("{path}.tolerances");
+    let places: Vec<String> = rule.tolerances.iter().map(|of| of.path.clone()).collect();
+    let places = Pointers::compile_at(&places, &at, ".path", problems);
+    let bounds = rule.tolerances.iter().enumerate();
+    let bounds = bounds.map(|(i, of)| tolerance(of.absolute, of.relative, &format!("{at}[{i}]"), problems)).collect();
+    for (i, pointer) in places.iter().enumerate() {
+        let earlier = places
+            .iter()
+            .take(i)
+            .position(|other| other != pointer && other.len() == pointer.len() && other.covers(pointer));
+        if let Some(by) = earlier {
+            let reason =
+                format!("never holds, since `tolerances[{by}]` leads there too and comes first: put it before that");
+            problems.push(format!("{at}[{i}].path"), reason);
+        }
+    }
+    (places, bounds)
 }

@@ -146,6 +146,34 @@ fn numbers_within_a_tolerance() {
 }
 
 #[test]
+fn a_place_may_have_a_tolerance_of_its_own() {
+    let tolerances = json!([
+        {"path": "/items/0/price", "absolute": 5},
+        {"path": "/items/*/price", "absolute": 0.5},
+        {"path": "/items", "relative": 0.1},
+        {"path": "/id"},
+        {"path": "/tags/*", "absolute": 1},
+    ]);
+    let with = || json!({"body": "json", "json": {"absolute": 100, "unordered": ["/tags"], "tolerances": tolerances}});
+    let check = |a: &str, b: &str| check(with(), a, b);
+    // Elsewhere everybody's holds.
+    assert_eq!(check(r#"{"other":1}"#, r#"{"other":99}"#), "matched");
+    assert_eq!(check(r#"{"id":1}"#, r#"{"id":1.0}"#), "matched");
+    assert_eq!(check(r#"{"id":1}"#, r#"{"id":2}"#), "mismatched json /id");
+    // Below a place too, where no longer path leads there.
+    assert_eq!(check(r#"{"items":[{"n":100}]}"#, r#"{"items":[{"n":91}]}"#), "matched");
+    assert_eq!(check(r#"{"items":[{"n":100}]}"#, r#"{"items":[{"n":89}]}"#), "mismatched json /items/*/n");
+    // Of two of one length the first.
+    let prices = |a: f64, b: f64| format!(r#"{{"items":[{{"price":{a}}},{{"price":{b}}}]}}"#);
+    assert_eq!(check(&prices(10.0, 10.0), &prices(14.5, 10.5)), "matched");
+    assert_eq!(check(&prices(10.0, 10.0), &prices(15.5, 10.0)), "mismatched json /items/*/price");
+    assert_eq!(check(&prices(10.0, 10.0), &prices(10.0, 11.0)), "mismatched json /items/*/price");
+    // Whatever the order.
+    assert_eq!(check(r#"{"tags":[1,5,9]}"#, r#"{"tags":[10,5.5,2]}"#), "matched");
+    assert_eq!(check(r#"{"tags":[1,5,9]}"#, r#"{"tags":[11,5,1]}"#), "mismatched json /tags/*");
+}
+
+#[test]
 fn one_number_and_its_difference() {
     let with = rules(json!({"body": "number", "number": {"field": "/out/0/score", "absolute": 0.05}}));
     let score =

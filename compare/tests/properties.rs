@@ -22,6 +22,9 @@ fn any_rules() -> impl Strategy<Value = Rules> {
         json!({"body": "json", "json": {"absolute": 0.5, "relative": 0.1, "unordered": ["", "/*", "/a", "/a/*", "/*/b"]}}),
         json!({"body": "json", "json": {"only": ["/a", "/b/*/c"], "ignore": ["/a/b"]}}),
         json!({"body": "json", "json": {"ignore": ["/a", "/*/b"], "relative": 0.01}}),
+        json!({"body": "json", "json": {"unordered": ["/a", "/*/b"], "relative": 0.1, "tolerances": [
+            {"path": "/b/1", "absolute": 2}, {"path": "/a/*", "absolute": 1}, {"path": "/*/b"}, {"path": "/b", "relative": 0.5}
+        ]}}),
         json!({"body": "number", "number": {"field": "/a", "relative": 0.1}}),
         json!({"body": "number", "number": {"field": ""}}),
         json!({"body": "text", "text": {"threshold": 0.4}}),
@@ -148,7 +151,9 @@ proptest! {
     #[test]
     fn the_order_of_unordered_arrays_makes_no_difference(a in any_json(), b in any_json(), tolerance in 0..3_u8) {
         let everywhere: Vec<String> = (0..8).map(|depth| "/*".repeat(depth)).collect();
-        let rules = rules(json!({"body": "json", "json": {"unordered": everywhere, "absolute": f64::from(tolerance) / 4.0}}));
+        let rules = rules(json!({"body": "json", "json": {
+            "unordered": everywhere, "absolute": f64::from(tolerance) / 4.0, "tolerances": [{"path": "/a"}, {"path": "/*/*/b", "relative": 0.3}]
+        }}));
         let answer = |value: &Value| Answer::of(value.to_string());
         prop_assert_eq!(told(&outcome(&rules, &answer(&a), &answer(&turned(&a)))), "matched");
         let (one, other) = (outcome(&rules, &answer(&a), &answer(&b)), outcome(&rules, &answer(&turned(&a)), &answer(&b)));

@@ -23,6 +23,9 @@ fn everything_sound_is_taken() {
         json!({"body": "json"}),
         json!({"body": "json", "json": {"only": ["/a"], "ignore": ["/a/at"], "unordered": ["/a/*/tags", "/a"], "relative": 0.99}}),
         json!({"body": "json", "json": {"only": ["/a/*/id"], "unordered": ["/a"]}}),
+        json!({"body": "json", "json": {"unordered": ["/a"], "only": ["/a"], "tolerances": [
+            {"path": "/a/*/0", "relative": 0.1}, {"path": "/a/*/*", "absolute": 1}, {"path": ""}
+        ]}}),
         json!({"body": "number", "number": {"field": ""}}),
         json!({"body": "text", "text": {"threshold": 1}, "maxBodyBytes": 33_554_432}),
     ] {
@@ -63,6 +66,43 @@ fn pointers_that_contradict() {
             ("compare.json.only[2]", "within"),
         ],
     );
+}
+
+#[test]
+fn tolerances_that_never_hold() {
+    refused(
+        json!({"body": "json", "json": {
+            "ignore": ["/at"],
+            "unordered": ["/tags", "/*/list"],
+            "tolerances": [
+                {"path": "price"},
+                {"path": "/at/ms", "absolute": 1},
+                {"path": "/items/*/price", "absolute": -1},
+                {"path": "/items/0/price", "relative": 1},
+                {"path": "/items/*/price"},
+                {"path": "/tags/0"},
+                {"path": "/a/list/1/n"},
+                {"path": "/a/list/*/n"},
+            ],
+        }}),
+        &[
+            ("compare.json.tolerances[0].path", "/price"),
+            ("compare.json.tolerances[4].path", "already"),
+            ("compare.json.tolerances[2].absolute", "at least 0"),
+            ("compare.json.tolerances[3].relative", "below 1"),
+            ("compare.json.tolerances[3].path", "tolerances[2]"),
+            ("compare.json.tolerances[1].path", "ignore[0]"),
+            ("compare.json.tolerances[5].path", "unordered[0]"),
+            ("compare.json.tolerances[6].path", "unordered[1]"),
+        ],
+    );
+    let many: Vec<_> = (0..65).map(|n| json!({"path": format!("/f{n}")})).collect();
+    refused(json!({"body": "json", "json": {"tolerances": many}}), &[("compare.json.tolerances", "at most 64")]);
+    refused(
+        json!({"body": "json", "json": {"only": ["/a"], "tolerances": [{"path": "/b", "absolute": 1}]}}),
+        &[("compare.json.tolerances[0].path", "only")],
+    );
+    refused(json!({"json": {"tolerances": []}}), &[("compare.json", "\"json\"")]);
 }
 
 #[test]

@@ -101,6 +101,25 @@ pub struct JsonRule {
     /// The same as a part of the larger of the two magnitudes, 0 up to 1: numbers are the same within either. Default 0. Example: `0.01` is 1 %.
     #[serde(default)]
     pub relative: f64,
+    /// Numbers that have bounds of their own instead, at most 64; of several that lead to a number the longest path holds, of equally long ones the first. Default: none.
+    /// Example: `[{"path": "/items/*/price", "absolute": 0.01}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tolerances: Vec<PathTolerance>,
+}
+
+/// When two numbers at one place, or below it, are the same.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PathTolerance {
+    /// The place. Example: `"/items/*/price"`.
+    pub path: String,
+    /// Largest difference of two numbers that are the same. At least 0. Default 0. Example: `0.01`.
+    #[serde(default)]
+    pub absolute: f64,
+    /// The same as a part of the larger of the two magnitudes, 0 up to 1: numbers are the same within either. Default 0. Example: `0.01` is 1 %.
+    #[serde(default)]
+    pub relative: f64,
 }
 
 /// When two numbers are the same.
@@ -162,6 +181,17 @@ impl FromObject for JsonRule {
             ignore: fields.optional("ignore"),
             unordered: fields.optional("unordered"),
             only: fields.optional("only"),
+            absolute: fields.optional("absolute"),
+            relative: fields.optional("relative"),
+            tolerances: fields.optional("tolerances"),
+        }
+    }
+}
+
+impl FromObject for PathTolerance {
+    fn from_object(fields: &Fields<'_>) -> Self {
+        Self {
+            path: fields.required("path"),
             absolute: fields.optional("absolute"),
             relative: fields.optional("relative"),
         }

@@ -30,7 +30,7 @@ mod shadow;
 mod whole;
 
 #[cfg(feature = "shadow")]
-pub use comparison::{BodyRule, Comparison, JsonRule, NumberRule, StatusRule, TextRule};
+pub use comparison::{BodyRule, Comparison, JsonRule, NumberRule, PathTolerance, StatusRule, TextRule};
 pub use config::{ClientAddress, Decisions, Metrics, PluginConfig, Replicate, TokenKey, Tokens};
 pub use goals::Goal;
 pub use key::{Absent, AddressSource, ClaimSource, ClaimType, CookieIssue, KeyPolicy, KeySource, SameSite};

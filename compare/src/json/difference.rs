@@ -5,8 +5,8 @@ use core::cmp::Ordering;
 use super::node::{Node, cut};
 use super::order::{order, shape};
 use crate::limits::{PATH_BYTES, PATHS};
-use crate::number::Tolerance;
 use crate::outcome::{Difference, How};
+use crate::rules::JsonRules;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -22,14 +22,14 @@ pub(crate) struct Found {
 }
 
 /// Compares two documents that were read by the same rules.
-pub(crate) fn compare(a: &Node<'_>, b: &Node<'_>, tolerance: Tolerance, values: bool) -> Found {
-    let mut walk = Walk { tolerance, values, steps: Vec::new(), found: Found::default() };
+pub(crate) fn compare(a: &Node<'_>, b: &Node<'_>, rules: &JsonRules, values: bool) -> Found {
+    let mut walk = Walk { rules, values, steps: Vec::new(), found: Found::default() };
     walk.pair(a, b);
     walk.found
 }
 
 struct Walk<'d> {
-    tolerance: Tolerance,
+    rules: &'d JsonRules,
     /// Whether values are shown.
     values: bool,
     steps: Vec<&'d str>,
@@ -42,7 +42,7 @@ impl<'d> Walk<'d> {
             (Node::Skipped, Node::Skipped) | (Node::Null, Node::Null) => {}
             (Node::Bool(x), Node::Bool(y)) if x == y => {}
             (Node::Text(x), Node::Text(y)) if x == y => {}
-            (Node::Number(x), Node::Number(y)) if self.tolerance.same(*x, *y) => {}
+            (Node::Number(x, at), Node::Number(y, there)) if self.rules.same((*x, *at), (*y, *there)) => {}
             (Node::List { items: x, unordered: true }, Node::List { items: y, .. }) => self.unordered(x, y),
             (Node::List { items: x, .. }, Node::List { items: y, .. }) => {
                 self.steps.push("*");
@@ -74,12 +74,12 @@ impl<'d> Walk<'d> {
     /// Both are sorted: first takes away what is the same, then pairs what is left.
     fn unordered(&mut self, a: &'d [Node<'_>], b: &'d [Node<'_>]) {
         let (mut left, mut right) = (Vec::new(), Vec::new());
-        let tolerance = self.tolerance;
+        let rules = self.rules;
         let same_or_order = |a: &Node<'_>, b: &Node<'_>| {
-            if shape(a, b).is_eq() && same(a, b, tolerance) { Ordering::Equal } else { order(a, b) }
+            if shape(a, b).is_eq() && same(a, b, rules) { Ordering::Equal } else { order(a, b) }
         };
         merge(a, b, same_or_order, &mut |a, b| match (a, b) {
-            (Some(a), Some(b)) if same(a, b, tolerance) => {}
+            (Some(a), Some(b)) if same(a, b, rules) => {}
             (a, b) => {
                 left.extend(a);
                 right.extend(b);
@@ -133,25 +133,25 @@ fn merge<'t, T>(
     }
 }
 
-/// Whether two values are the same, numbers within the tolerance.
-fn same(a: &Node<'_>, b: &Node<'_>, tolerance: Tolerance) -> bool {
+/// Whether two values are the same, numbers within their tolerance.
+fn same(a: &Node<'_>, b: &Node<'_>, rules: &JsonRules) -> bool {
     match (a, b) {
-        (Node::Number(a), Node::Number(b)) => tolerance.same(*a, *b),
+        (Node::Number(a, at), Node::Number(b, there)) => rules.same((*a, *at), (*b, *there)),
         (Node::List { items: a, unordered }, Node::List { items: b, .. }) => {
             // Sorted by order, not by what is the same: within a tolerance the two may pair otherwise.
             let mut all = a.len() == b.len();
             if *unordered {
                 let equal = |a: &Node<'_>, b: &Node<'_>| {
-                    if same(a, b, tolerance) { Ordering::Equal } else { order(a, b) }
+                    if same(a, b, rules) { Ordering::Equal } else { order(a, b) }
                 };
                 merge(a, b, equal, &mut |a, b| all &= a.is_some() && b.is_some());
             } else {
-                all = all && a.iter().zip(b).all(|(a, b)| same(a, b, tolerance));
+                all = all && a.iter().zip(b).all(|(a, b)| same(a, b, rules));
             }
             all
         }
         (Node::Object(a), Node::Object(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|((an, a), (bn, b))| an == bn && same(a, b, tolerance))
+            a.len() == b.len() && a.iter().zip(b).all(|((an, a), (bn, b))| an == bn && same(a, b, rules))
         }
         _ => order(a, b).is_eq(),
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::limits::VALUE_BYTES;
 use crate::number::Number;
+use crate::rules::Within;
 
 /// A value. Names and strings without escapes are borrowed from the body.
 #[derive(Debug, Clone)]
@@ -14,7 +15,8 @@ pub(crate) enum Node<'d> {
     Skipped,
     Null,
     Bool(bool),
-    Number(Number),
+    /// With the tolerance that holds at its place.
+    Number(Number, Within),
     Text(Cow<'d, str>),
     List {
         items: Vec<Self>,
@@ -32,7 +34,7 @@ impl Node<'_> {
             Self::Skipped => "nothing",
             Self::Null => "null",
             Self::Bool(_) => "boolean",
-            Self::Number(_) => "number",
+            Self::Number(..) => "number",
             Self::Text(_) => "string",
             Self::List { .. } => "array",
             Self::Object(_) => "object",
@@ -42,7 +44,7 @@ impl Node<'_> {
     /// The number that it is, or that it holds as a string (as protobuf's JSON writes 64-bit integers).
     pub(crate) fn number(&self) -> Option<Number> {
         match self {
-            Self::Number(number) => Some(*number),
+            Self::Number(number, _) => Some(*number),
             Self::Text(text) => serde_json::from_str(text).ok().map(Number::Float),
             _ => None,
         }
@@ -58,7 +60,7 @@ impl Node<'_> {
         match self {
             Self::Skipped | Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(*value),
-            Self::Number(number) => shown_number(*number),
+            Self::Number(number, _) => shown_number(*number),
             Self::Text(text) => Value::String(cut(text, VALUE_BYTES)),
             Self::List { items, .. } => Value::String(format!("[{} items]", items.len())),
             Self::Object(fields) => Value::String(format!("{{{} fields}}", fields.len())),

@@ -24,7 +24,7 @@ pub(crate) fn shape(a: &Node<'_>, b: &Node<'_>) -> Ordering {
 /// Compares numbers alone, of two values of one shape.
 fn numbers(a: &Node<'_>, b: &Node<'_>) -> Ordering {
     walk(a, b, &|a, b| match (a, b) {
-        (Node::Number(a), Node::Number(b)) => a.order(*b),
+        (Node::Number(a, _), Node::Number(b, _)) => a.order(*b),
         _ => Ordering::Equal,
     })
 }
@@ -53,7 +53,7 @@ const fn rank(node: &Node<'_>) -> u8 {
         Node::Skipped => 0,
         Node::Null => 1,
         Node::Bool(_) => 2,
-        Node::Number(_) => 3,
+        Node::Number(..) => 3,
         Node::Text(_) => 4,
         Node::List { .. } => 5,
         Node::Object(_) => 6,

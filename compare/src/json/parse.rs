@@ -11,7 +11,7 @@ use super::order::order;
 use crate::limits::NODES;
 use crate::number::Number;
 use crate::pointer::{At, Mask, Pointer, position_of};
-use crate::rules::JsonRules;
+use crate::rules::{JsonRules, Within};
 
 /// A document as far as the rules look at it.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ pub(crate) fn parse<'d>(bytes: &'d [u8], rules: &JsonRules) -> Result<Document<'
         inside: rules.only.is_empty(),
         ignore: rules.ignore.all(),
         unordered: rules.unordered.all(),
+        tolerant: rules.tolerant.all(),
+        within: 0,
     };
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let root = here.entered().deserialize(&mut json);
@@ -88,6 +90,9 @@ struct Here<'r> {
     inside: bool,
     ignore: Mask,
     unordered: Mask,
+    tolerant: Mask,
+    /// What holds here and below, unless a longer pointer says otherwise.
+    within: Within,
 }
 
 impl Here<'_> {
@@ -98,6 +103,10 @@ impl Here<'_> {
         if ended != 0 {
             self.inside = true;
             self.whole.found.set(self.whole.found.get() | ended);
+        }
+        let tolerant = self.whole.rules.tolerant.ended(self.tolerant, self.depth);
+        if tolerant != 0 {
+            self.within = u8::try_from(tolerant.trailing_zeros() + 1).unwrap_or_default();
         }
         self
     }
@@ -112,7 +121,8 @@ impl Here<'_> {
             return None;
         }
         let unordered = rules.unordered.step(self.unordered, self.depth, at);
-        Some(Self { depth, only, ignore, unordered, ..self }.entered())
+        let tolerant = rules.tolerant.step(self.tolerant, self.depth, at);
+        Some(Self { depth, only, ignore, unordered, tolerant, ..self }.entered())
     }
 
     /// Counts one more value.
@@ -153,15 +163,15 @@ impl<'d> Visitor<'d> for Here<'_> {
     }
 
     fn visit_u64<E: Error>(self, v: u64) -> Result<Node<'d>, E> {
-        self.leaf(Node::Number(Number::Whole(v.into())))
+        self.leaf(Node::Number(Number::Whole(v.into()), self.within))
     }
 
     fn visit_i64<E: Error>(self, v: i64) -> Result<Node<'d>, E> {
-        self.leaf(Node::Number(Number::Whole(v.into())))
+        self.leaf(Node::Number(Number::Whole(v.into()), self.within))
     }
 
     fn visit_f64<E: Error>(self, v: f64) -> Result<Node<'d>, E> {
-        self.leaf(Node::Number(Number::Float(v)))
+        self.leaf(Node::Number(Number::Float(v), self.within))
     }
 
     fn visit_str<E: Error>(self, v: &str) -> Result<Node<'d>, E> {

@@ -203,13 +203,17 @@ async fn grpc_is_compared_by_status_and_messages() -> Result<()> {
 async fn rules_that_contradict_are_refused_and_what_was_in_force_compares_on() -> Result<()> {
     let world = World::start().await?;
     let envoy = world.envoy(json!({}))?.start().await?;
-    let wrong: [(Value, &str); 3] = [
+    let wrong: [(Value, &str); 4] = [
         (json!({"json": {}}), "routes[0].shadow.compare.json"),
         (
             json!({"body": "json", "json": {"only": ["/a/b"], "ignore": ["/a"]}}),
             "routes[0].shadow.compare.json.only[0]",
         ),
         (json!({"body": "number", "number": {"field": "score"}}), "routes[0].shadow.compare.number.field"),
+        (
+            json!({"body": "json", "json": {"ignore": ["/a"], "tolerances": [{"path": "/a/b", "absolute": 1}]}}),
+            "routes[0].shadow.compare.json.tolerances[0].path",
+        ),
     ];
     for (revision, (compare, path)) in (2..).zip(&wrong) {
         let configuration = super::world::shadowed(revision, json!({"compare": compare}));

@@ -37,6 +37,22 @@ fn cases() -> Vec<Case> {
         ),
         (json(json!({"ignore": ["/at"], "unordered": ["/tags"]})), Script::ok(model), Script::ok(other), "json"),
         (json(json!({"only": ["/score"], "relative": 0.05})), Script::ok(model), Script::ok(other), "matched"),
+        (
+            json(
+                json!({"only": ["/score", "/at"], "tolerances": [{"path": "/score", "absolute": 0.05}, {"path": "/at"}]}),
+            ),
+            Script::ok(model),
+            Script::ok(model.replace("0.50", "0.54")),
+            "matched",
+        ),
+        (
+            json(
+                json!({"only": ["/score", "/at"], "absolute": 5, "tolerances": [{"path": "/score", "absolute": 0.01}]}),
+            ),
+            Script::ok(model),
+            Script::ok(other),
+            "json",
+        ),
         (json(json!({"only": ["/label"]})), Script::ok(model), Script::ok(model), "incomparable"),
         (json!({"body": "number", "number": {"field": "/score"}}), Script::ok(model), Script::ok(other), "number"),
         (json!({"body": "number", "number": {"field": "/at"}}), Script::ok(model), Script::ok("{}"), "missing_field"),
