@@ -173,6 +173,9 @@ impl Series {
             if end.timed_out {
                 self.replicate(Replicate::Timeouts, replicate, 1);
             }
+            if end.class == series::CLIENT_ERROR {
+                self.replicate(Replicate::ClientErrors, replicate, 1);
+            }
             self.replicate(Replicate::Latency, replicate, u32::try_from(end.latency).unwrap_or(u32::MAX));
         }
     }

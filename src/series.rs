@@ -23,6 +23,9 @@ pub(crate) fn name(metric: &str, labels: &[(&str, &str)]) -> String {
 /// Label `class` of `headgate_responses`, by index.
 pub(crate) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
+/// Index in [`CLASSES`] of 4xx.
+pub(crate) const CLIENT_ERROR: usize = 4;
+
 /// Index in [`CLASSES`] of a status code; 0, a reset without an answer, is `none`.
 pub(crate) const fn class(status: u16) -> usize {
     match status {
@@ -58,12 +61,13 @@ pub(crate) const fn timed_out(flags: u64, status: u16) -> bool {
 }
 
 /// The metrics that are kept by replicate bucket, by index.
-pub(crate) const REPLICATES: [(Replicate, &str); 5] = [
+pub(crate) const REPLICATES: [(Replicate, &str); 6] = [
     (Replicate::Requests, "headgate_replicate_requests"),
     (Replicate::Finished, "headgate_replicate_finished"),
     (Replicate::Failures, "headgate_replicate_failures"),
     (Replicate::Timeouts, "headgate_replicate_timeouts"),
     (Replicate::Latency, "headgate_replicate_latency_us"),
+    (Replicate::ClientErrors, "headgate_replicate_client_errors"),
 ];
 
 #[cfg(test)]
@@ -86,6 +90,7 @@ mod tests {
         }
         assert_eq!(CLASSES[class(599)], "5xx");
         assert_eq!(CLASSES[class(600)], "none");
+        assert_eq!(CLASSES[CLIENT_ERROR], "4xx");
     }
 
     #[test]

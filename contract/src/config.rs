@@ -151,6 +151,8 @@ pub enum Replicate {
     Timeouts,
     /// Sum of latencies, in microseconds.
     Latency,
+    /// 4xx answers.
+    ClientErrors,
 }
 
 pub(crate) fn target() -> String {

@@ -299,8 +299,8 @@ impl FromNode for Replicate {
     fn from_node(at: &At<'_>) -> Self {
         choice(
             at,
-            &["requests", "finished", "failures", "timeouts", "latency"],
-            &[Self::Requests, Self::Finished, Self::Failures, Self::Timeouts, Self::Latency],
+            &["requests", "finished", "failures", "timeouts", "latency", "clientErrors"],
+            &[Self::Requests, Self::Finished, Self::Failures, Self::Timeouts, Self::Latency, Self::ClientErrors],
             Self::Requests,
         )
     }

@@ -25,6 +25,7 @@ pub const FEATURES: &[&str] = &[
     "goals",
     #[cfg(feature = "shadow")]
     "predictions",
+    "clientErrors",
 ];
 
 /// The part of a configuration that never changes, so that a kill reaches every filter ever built.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use headgate_contract::{Absent, CONTRACT, Match, PluginConfig, Problems};
+use headgate_contract::{Absent, CONTRACT, Match, PluginConfig, Problems, Replicate};
 use headgate_routing::RoutingTable;
 use serde_json::{Value, json};
 
@@ -84,6 +84,7 @@ pub(crate) fn features(config: &PluginConfig) -> BTreeSet<String> {
     note("tokens", config.tokens.is_some());
     note("decisions", config.decisions.is_some());
     note("replicates", !config.metrics.replicates.is_empty());
+    note("clientErrors", config.metrics.replicates.contains(&Replicate::ClientErrors));
     for route in &config.routes {
         note("overrides", !route.overrides.is_empty());
         note("lists", !route.include.is_empty() || !route.exclude.is_empty());

@@ -125,21 +125,34 @@ async fn replicate_buckets_are_those_of_the_keys_and_add_up() -> Result<()> {
     let mut judged = route(50, 50);
     judged["overrides"] = json!([{"header": "x-canary", "exact": "always", "variant": "canary", "openToAnyone": true}]);
     let mut judged = config(1, judged);
-    judged["metrics"] = json!({"replicates": ["requests", "finished", "failures", "timeouts", "latency"]});
+    judged["metrics"] =
+        json!({"replicates": ["requests", "finished", "failures", "timeouts", "latency", "clientErrors"]});
     let envoy = versions.envoy()?.configuration(&judged).start().await?;
     let mut client = envoy.http1().await?;
-    let mut wanted = std::collections::BTreeMap::new();
+    let (mut wanted, mut refused) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
     for n in 0..100 {
         let key = format!("user-{n}");
-        let path = if n % 10 == 0 { "/status/500" } else { "/" };
+        let path = match n % 10 {
+            0 => "/status/500",
+            1 => "/status/404",
+            _ => "/",
+        };
         client.get(path, &[("x-user-id", &key)]).await?;
         let variant = split("model", &[("stable", 50), ("canary", 50)], &key);
-        *wanted.entry((variant.to_owned(), bucket("model", "replicate", &key, 32).to_string())).or_insert(0) += 1;
+        let place = (variant.to_owned(), bucket("model", "replicate", &key, 32).to_string());
+        if n % 10 == 1 {
+            *refused.entry(place.clone()).or_insert(0) += 1;
+        }
+        *wanted.entry(place).or_insert(0) += 1;
     }
     // What was not assigned by the hash is in no bucket.
     client.get("/", &[("x-user-id", "user-1"), ("x-canary", "always")]).await?;
     let metrics = finished(&envoy, 101).await?;
-    for name in ["headgate_replicate_requests", "headgate_replicate_finished"] {
+    for (name, wanted) in [
+        ("headgate_replicate_requests", &wanted),
+        ("headgate_replicate_finished", &wanted),
+        ("headgate_replicate_client_errors", &refused),
+    ] {
         let mut seen = std::collections::BTreeMap::new();
         for variant in ["stable", "canary"] {
             let labels = [("route", "model"), ("variant", variant), ("segment", "default")];
@@ -149,7 +162,7 @@ async fn replicate_buckets_are_those_of_the_keys_and_add_up() -> Result<()> {
                 }
             }
         }
-        assert_eq!(seen, wanted, "{name}");
+        assert_eq!(seen, *wanted, "{name}");
     }
     assert_eq!(metrics.sum("headgate_replicate_failures", &[]), 10);
     assert_eq!(metrics.sum("headgate_replicate_timeouts", &[]), 0);

@@ -168,7 +168,7 @@ fn everything() -> Value {
         "contract": 1, "revision": 1, "routes": routes,
         "tokens": {"audience": "model", "keys": [{"id": "k1", "env": "HEADGATE_KEY_K1"}]},
         "decisions": {"audience": "mesh", "keys": [{"id": "d1", "env": "HEADGATE_KEY_K1"}]},
-        "metrics": {"replicates": ["requests", "finished", "failures", "timeouts", "latency"]}
+        "metrics": {"replicates": ["requests", "finished", "failures", "timeouts", "latency", "clientErrors"]}
     })
 }
 
@@ -195,6 +195,7 @@ async fn live_through_it(client: &mut Client, envoy: &Envoy) -> Result<()> {
     for user in ["alice", "bob", "vip", "never", "nowhere"] {
         client.get("/", &[("x-user-id", user)]).await?;
         client.get("/status/500", &[("x-user-id", user), ("x-tier", "gold")]).await?;
+        client.get("/status/404", &[("x-user-id", user)]).await?;
     }
     for canary in ["open", "closed"] {
         client.get("/", &[USER, ("x-canary", canary)]).await?;

@@ -217,6 +217,7 @@ fn replicate(snapshot: &mut Snapshot, what: &str, sample: &Sample<'_>, wanted: &
         "finished" => cell.finished += value,
         "failures" => cell.failures += value,
         "timeouts" => cell.timeouts += value,
+        "client_errors" => cell.client_errors += value,
         "latency_us" => cell.latency_us += value,
         _ => {}
     }

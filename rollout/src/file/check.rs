@@ -311,7 +311,7 @@ fn replicates(plan: &Plan) -> BTreeSet<Replicate> {
             | Metric::HeadersP50
             | Metric::HeadersP95
             | Metric::HeadersP99 => out.extend([Replicate::Finished, Replicate::Latency]),
-            Metric::ClientErrorRate => out.extend([Replicate::Finished]),
+            Metric::ClientErrorRate => out.extend([Replicate::Finished, Replicate::ClientErrors]),
             Metric::Goal => out.extend([Replicate::Requests]),
             Metric::Agreement | Metric::Success | Metric::Value | Metric::Cpu | Metric::Memory | Metric::Custom => {}
         }

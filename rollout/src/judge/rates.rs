@@ -187,14 +187,13 @@ pub(super) fn arm(
     lag: Option<&Counters>,
 ) -> Result<Arm, String> {
     let mut arm = Arm::default();
-    if metric == Metric::ClientErrorRate {
-        let (units, total) = whole(metric, counters);
-        arm.add(0, units, total);
-        return Ok(arm);
-    }
     let kept = counters.replicates.iter().any(|r| r.finished > 0 || r.requests > 0);
     if !kept && counters.finished() > 0 {
         return Err("the proxies do not keep it by buckets of users: `metrics.replicates` of the plugin configuration is not in force".to_owned());
+    }
+    let refused = || counters.replicates.iter().map(|r| r.client_errors).sum::<u64>();
+    if metric == Metric::ClientErrorRate && counters.classes.get(3).is_some_and(|n| *n > 0) && refused() == 0 {
+        return Err("the proxies do not keep 4xx by buckets of users: `clientErrors` of `metrics.replicates` in the plugin configuration was not in force".to_owned());
     }
     if let Some(goal) = goal {
         for (bucket, (reached, exposed)) in counters.conversions(goal).enumerate() {
@@ -205,6 +204,7 @@ pub(super) fn arm(
     for (bucket, replicate) in counters.replicates.iter().enumerate() {
         let (units, events) = match metric {
             Metric::TimeoutRate => (replicate.finished, replicate.timeouts),
+            Metric::ClientErrorRate => (replicate.finished, replicate.client_errors),
             Metric::UnfinishedRate => {
                 let started = lag.and_then(|l| l.replicates.get(bucket)).map_or(0, |r| r.requests);
                 (started, started.saturating_sub(replicate.finished))

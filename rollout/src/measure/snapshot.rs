@@ -121,6 +121,9 @@ pub struct Replicates {
     pub timeouts: u64,
     /// Sum of latencies, microseconds.
     pub latency_us: u64,
+    /// 4xx answers.
+    #[serde(default)]
+    pub client_errors: u64,
 }
 
 impl Counters {
@@ -151,6 +154,7 @@ impl Counters {
                     && now.failures >= then.failures
                     && now.timeouts >= then.timeouts
                     && now.latency_us >= then.latency_us
+                    && now.client_errors >= then.client_errors
             })
             && before.goals.iter().all(|(goal, then)| {
                 let now = self.goals.get(goal).map(Vec::as_slice).unwrap_or_default();
@@ -187,6 +191,7 @@ impl Counters {
             total.failures += now.failures.saturating_sub(then.failures);
             total.timeouts += now.timeouts.saturating_sub(then.timeouts);
             total.latency_us += now.latency_us.saturating_sub(then.latency_us);
+            total.client_errors += now.client_errors.saturating_sub(then.client_errors);
         }
         for (goal, now) in &now.goals {
             if !self.goals.contains_key(goal) {

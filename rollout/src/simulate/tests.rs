@@ -86,10 +86,35 @@ fn a_version_that_wholly_fails_is_caught_in_seconds() {
     }
 }
 
+/// Users of which few have nearly all the 4xx, and come back with them.
+#[test]
+fn users_who_meet_4xx_again_and_again_do_not_cry_wolf_and_a_version_that_refuses_more_is_caught() {
+    let plan = plan(
+        r#""strategy": {"canary": {"steps": [{"weight": "10%", "duration": "30m"}, {"weight": "100%", "duration": "1m"}]}},
+        "monitoring": {"duration": "0"}, "analysis": {"interval": "30s", "criteria": [
+            {"metric": "clientErrorRate", "versusBaseline": "1.2x", "floor": "0 points"}]}"#,
+    );
+    let usual = Version { client_error: 0.05, ..Version::default() };
+    let heavy = Scenario { stable: usual, canary: usual, users: 3_000, correlation: 0.6, ..Scenario::default() };
+    let lives = outcomes(&plan, &heavy, 300);
+    let back = count(&lives, Outcome::RolledBack);
+    // Users differ from version to version: only what chance explains is forgiven.
+    assert!(back <= 3, "{back} of 300, alpha is {}", plan.judging.alpha);
+    let more = Version { client_error: 0.3, ..usual };
+    let worse = Scenario { canary: more, users: 30_000, ..heavy };
+    for lived in outcomes(&plan, &worse, 8) {
+        let why = lived.events.iter().find(|(_, e)| e.kind == crate::tick::EventKind::RollingBack);
+        let text = why.map(|(_, e)| e.text.clone()).unwrap_or_default();
+        assert_eq!(lived.outcome(), Outcome::RolledBack, "{}", lived.state.because);
+        assert!(text.contains("clientErrorRate"), "{text}");
+    }
+}
+
 #[test]
 fn each_kind_of_badness_is_caught_and_named() {
     let criteria = r#""analysis": {"criteria": [
         {"metric": "errorRate", "versusBaseline": "2x"}, {"metric": "timeoutRate", "versusBaseline": "2x"},
+        {"metric": "clientErrorRate", "versusBaseline": "2x"},
         {"metric": "unfinishedRate", "versusBaseline": "2x"}, {"metric": "latencyP50", "versusBaseline": "1.2x"},
         {"metric": "latencyP95", "versusBaseline": "1.5x"},
         {"metric": "success", "provider": "truth", "maxDrop": "5 points"},
@@ -105,6 +130,7 @@ fn each_kind_of_badness_is_caught_and_named() {
     }
     for (canary, named) in [
         (Version { error: 0.2, ..good }, vec!["errorRate"]),
+        (Version { client_error: 0.2, ..good }, vec!["clientErrorRate"]),
         (Version { timeout: 0.1, ..good }, vec!["errorRate", "timeoutRate"]),
         (Version { hang: 0.2, ..good }, vec!["unfinishedRate"]),
         (Version { p50_ms: 100.0, p95_ms: 110.0, ..good }, vec!["latencyP50"]),

@@ -125,6 +125,7 @@ impl Side {
             replicate.finished += done;
             replicate.failures += errors + timeouts;
             replicate.timeouts += timeouts;
+            replicate.client_errors += refused;
             let noise = bucket.deviation_us * (done as f64).sqrt() * random.normal();
             replicate.latency_us += (bucket.mean_us * done as f64 + noise).max(0.0) as u64;
             if outcomes {

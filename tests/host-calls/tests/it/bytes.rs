@@ -30,7 +30,8 @@ fn everything() -> serde_json::Value {
     let mut config = config(route);
     config["tokens"] = json!({"audience": "shop", "cookie": "token", "keys": [{"id": "k1", "env": "HEADGATE_KEY_K1"}]});
     config["decisions"] = json!({"audience": "mesh", "keys": [{"id": "d1", "env": "HEADGATE_KEY_D1"}]});
-    config["metrics"] = json!({"replicates": ["requests", "finished", "failures", "timeouts", "latency"]});
+    config["metrics"] =
+        json!({"replicates": ["requests", "finished", "failures", "timeouts", "latency", "clientErrors"]});
     config
 }
 
