@@ -103,10 +103,12 @@ fn counters(n: u64, arm: u64, segment: u64) -> Counters {
             failures,
             timeouts,
             latency_us: requests * (20_000 + bucket * 50),
+            client_errors: failures / 2,
         };
         counters.requests += requests;
         counters.timeouts += timeouts;
-        counters.classes[1] += requests - failures;
+        counters.classes[1] += requests - failures - failures / 2;
+        counters.classes[3] += failures / 2;
         counters.classes[4] += failures;
         counters.replicates.push(replicate);
     }
