@@ -9,32 +9,35 @@ use crate::split::bucket;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_is_the_request_but_for_its_mark_and_credentials() -> Result<()> {
-    let world = World::start().await?;
-    let more = json!({
-        "methods": ["POST"], "host": "shadow.example", "dropHeaders": ["cookie"],
-        "replaceHeaders": [{"name": "authorization", "value": "Bearer shadow"}, {"name": "x-key", "env": "HEADGATE_SHADOW_KEY"}]
-    });
-    let envoy = world.envoy(more)?.env("HEADGATE_SHADOW_KEY", "of-the-shadow").start().await?;
-    let mut client = envoy.http1().await?;
-    let headers = [("x-user-id", "alice"), ("cookie", "sid=1"), ("authorization", "Bearer mine"), ("x-other", "stays")];
-    let answer = client.request(Method::POST, "/score?a=b", &headers, body(vec![7_u8; 50_000])).await?;
-    assert_eq!(answer.status, 200);
-    assert_eq!(quiet(&envoy, 1).await?.0.compared, 1);
-    wait_until("both bodies have come", || async {
-        Ok(world.shadow.last()?.body_bytes == 50_000 && world.stable.last()?.body_bytes == 50_000)
-    })
-    .await?;
-    let (copy, original) = (world.shadow.last()?, world.stable.last()?);
-    assert_eq!((&copy.method, &copy.path, copy.body_hash), (&original.method, &original.path, original.body_hash));
-    assert_eq!((copy.host.as_str(), original.host.as_str()), ("shadow.example", "model.example"));
-    let told = |name| (copy.header(name), original.header(name));
-    assert_eq!(told("cookie"), (None, Some("sid=1")));
-    assert_eq!(told("authorization"), (Some("Bearer shadow"), Some("Bearer mine")));
-    assert_eq!(told("x-other"), (Some("stays"), Some("stays")));
-    assert_eq!(told("x-headgate-copy"), (Some("1"), None));
-    assert_eq!(copy.header("x-request-id"), original.header("x-request-id"));
-    // Envoy hands a VM only the variables that its `vm_config` names.
-    assert_eq!(told("x-key"), (None, None));
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let more = json!({
+            "methods": ["POST"], "host": "shadow.example", "dropHeaders": ["cookie"],
+            "replaceHeaders": [{"name": "authorization", "value": "Bearer shadow"}, {"name": "x-key", "env": "HEADGATE_SHADOW_KEY"}]
+        });
+        let envoy = world.envoy(more)?.env("HEADGATE_SHADOW_KEY", "of-the-shadow").concurrency(workers).start().await?;
+        let mut client = envoy.http1().await?;
+        let headers =
+            [("x-user-id", "alice"), ("cookie", "sid=1"), ("authorization", "Bearer mine"), ("x-other", "stays")];
+        let answer = client.request(Method::POST, "/score?a=b", &headers, body(vec![7_u8; 50_000])).await?;
+        assert_eq!(answer.status, 200);
+        assert_eq!(quiet(&envoy, 1).await?.0.compared, 1);
+        wait_until("both bodies have come", || async {
+            Ok(world.shadow.last()?.body_bytes == 50_000 && world.stable.last()?.body_bytes == 50_000)
+        })
+        .await?;
+        let (copy, original) = (world.shadow.last()?, world.stable.last()?);
+        assert_eq!((&copy.method, &copy.path, copy.body_hash), (&original.method, &original.path, original.body_hash));
+        assert_eq!((copy.host.as_str(), original.host.as_str()), ("shadow.example", "model.example"));
+        let told = |name| (copy.header(name), original.header(name));
+        assert_eq!(told("cookie"), (None, Some("sid=1")));
+        assert_eq!(told("authorization"), (Some("Bearer shadow"), Some("Bearer mine")));
+        assert_eq!(told("x-other"), (Some("stays"), Some("stays")));
+        assert_eq!(told("x-headgate-copy"), (Some("1"), None));
+        assert_eq!(copy.header("x-request-id"), original.header("x-request-id"));
+        // Envoy hands a VM only the variables that its `vm_config` names.
+        assert_eq!(told("x-key"), (None, None));
+    }
     Ok(())
 }
 
@@ -64,35 +67,43 @@ async fn a_share_by_hash_copies_exactly_the_same_users_each_time() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn segments_have_shares_of_their_own_and_are_counted_apart() -> Result<()> {
-    let world = World::start().await?;
-    let mut configuration = shadowed(1, json!({"segments": {"premium": 0, "beta": 10_000}, "share": 10_000}));
-    let segment = |name: &str| json!({"name": name, "match": {"headers": [{"name": "x-tier", "exact": name}]}, "weights": {"stable": 1}});
-    configuration["routes"][0]["segments"] = json!([segment("premium"), segment("beta")]);
-    let envoy = world.envoy(json!({}))?.configuration(&configuration).start().await?;
-    let mut client = envoy.http1().await?;
-    for (tier, times) in [("premium", 3), ("beta", 2), ("none", 4)] {
-        for _ in 0..times {
-            client.get("/", &[("x-user-id", "alice"), ("x-tier", tier)]).await?;
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let mut configuration = shadowed(1, json!({"segments": {"premium": 0, "beta": 10_000}, "share": 10_000}));
+        let segment = |name: &str| json!({"name": name, "match": {"headers": [{"name": "x-tier", "exact": name}]}, "weights": {"stable": 1}});
+        configuration["routes"][0]["segments"] = json!([segment("premium"), segment("beta")]);
+        let envoy = world.envoy(json!({}))?.configuration(&configuration).concurrency(workers).start().await?;
+        let mut client = envoy.http1().await?;
+        for (tier, times) in [("premium", 3), ("beta", 2), ("none", 4)] {
+            for _ in 0..times {
+                client.get("/", &[("x-user-id", "alice"), ("x-tier", tier)]).await?;
+            }
         }
+        let (_, metrics) = quiet(&envoy, 6).await?;
+        let by = metrics.by("headgate_shadow_compared", "segment", &[]);
+        assert_eq!(by.into_iter().collect::<Vec<_>>(), [("beta".to_owned(), 2), ("default".to_owned(), 4)]);
     }
-    let (_, metrics) = quiet(&envoy, 6).await?;
-    let by = metrics.by("headgate_shadow_compared", "segment", &[]);
-    assert_eq!(by.into_iter().collect::<Vec<_>>(), [("beta".to_owned(), 2), ("default".to_owned(), 4)]);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_copy_goes_to_stable_for_its_share() -> Result<()> {
-    let world = World::start().await?;
-    let envoy = world.envoy(json!({"noise": {"cluster": "model-v1", "share": 5_000}}))?.start().await?;
-    let mut client = envoy.http1().await?;
-    for _ in 0..10 {
-        client.get("/", &[("x-user-id", "alice")]).await?;
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let envoy = world
+            .envoy(json!({"noise": {"cluster": "model-v1", "share": 5_000}}))?
+            .concurrency(workers)
+            .start()
+            .await?;
+        let mut client = envoy.http1().await?;
+        for _ in 0..10 {
+            client.get("/", &[("x-user-id", "alice")]).await?;
+        }
+        let (account, metrics) = quiet(&envoy, 10).await?;
+        assert_eq!((account.compared, metrics.sum("headgate_shadow_noise", &[("result", "same")])), (10, 5));
+        assert_eq!(world.stable.seen().iter().filter(|seen| seen.is_copy()).count(), 5);
+        assert_eq!((world.stable.count(), world.shadow.count()), (15, 10));
     }
-    let (account, metrics) = quiet(&envoy, 10).await?;
-    assert_eq!((account.compared, metrics.sum("headgate_shadow_noise", &[("result", "same")])), (10, 5));
-    assert_eq!(world.stable.seen().iter().filter(|seen| seen.is_copy()).count(), 5);
-    assert_eq!((world.stable.count(), world.shadow.count()), (15, 10));
     Ok(())
 }
 

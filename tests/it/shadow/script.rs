@@ -145,8 +145,13 @@ impl Two {
 
     /// An Envoy that copies everything and compares by these rules.
     pub(super) fn envoy(&self, compare: &Value) -> Result<Builder> {
-        let envoy = Envoy::builder(Bootstrap::filter_state()?).cluster("model-v1", self.stable.addr);
+        self.behind(Bootstrap::filter_state()?, &shadowed(1, serde_json::json!({"compare": compare})))
+    }
+
+    /// An Envoy with another bootstrap and configuration.
+    pub(super) fn behind(&self, bootstrap: Bootstrap, configuration: &Value) -> Result<Builder> {
+        let envoy = Envoy::builder(bootstrap).cluster("model-v1", self.stable.addr);
         let envoy = envoy.cluster("model-v2", self.shadow.addr).wasm(&shadow_wasm()?);
-        Ok(envoy.configuration(&shadowed(1, serde_json::json!({"compare": compare}))))
+        Ok(envoy.configuration(configuration))
     }
 }

@@ -90,6 +90,49 @@ fn a_copied_request() {
     );
 }
 
+#[test]
+fn a_shadow_that_nobody_reaches_costs_little_and_is_tried_by_one_copy_at_a_time() {
+    const SECOND: u64 = 1_000_000;
+    let mut proxy = shadows(&shadowed(json!({})));
+    let user = headers(&[("x-user-id", "alice")]);
+    let answer = Answer::status("200", &[]);
+    // As Envoy has it for a connection that is refused.
+    let refused = [(b":status".to_vec(), b"503".to_vec())];
+    for _ in 0..5 {
+        proxy.request(&user, &answer).unwrap();
+        let token = proxy.host().sent[0];
+        proxy.answer(token, &refused, b"").unwrap();
+    }
+    for pause in [100_000, 200_000, 400_000, 800_000, 1_600_000, 3_200_000, 6_400_000, 10 * SECOND, 10 * SECOND] {
+        // A while before, and that is not it.
+        proxy.host().wait(pause - 10_000);
+        proxy.request(&user, &answer).unwrap();
+        assert_eq!(proxy.host().sent, [0_u32; 0], "{pause}");
+        proxy.host().wait(10_000);
+        for _ in 0..3 {
+            proxy.request(&user, &answer).unwrap();
+        }
+        assert_eq!(proxy.host().sent.len(), 1, "{pause}");
+        let token = proxy.host().sent[0];
+        proxy.answer(token, &refused, b"").unwrap();
+    }
+    let seen = proxy.request(&user, &answer).unwrap().calls();
+    assert_eq!(
+        seen,
+        "clock_time_get*4 get_header_map_pairs*2 get_header_map_value*1 increment_metric*6 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1"
+    );
+    assert_eq!((sum(&mut proxy, "sampled"), sum(&mut proxy, "failed")), (5 + 9 * 4 + 1, 5 + 9 * 4 + 1));
+    // It is there again.
+    proxy.host().wait(10 * SECOND);
+    proxy.request(&user, &answer).unwrap();
+    let token = proxy.host().sent[0];
+    proxy.answer(token, &[(b":status".to_vec(), b"200".to_vec())], b"").unwrap();
+    for _ in 0..3 {
+        proxy.request(&user, &answer).unwrap();
+    }
+    assert_eq!((proxy.host().sent.len(), sum(&mut proxy, "compared")), (3, 1));
+}
+
 /// Counters of shadows, all labels together.
 fn sum(proxy: &mut Proxy, what: &str) -> u64 {
     let name = format!("headgate_shadow_{what}");
