@@ -243,7 +243,16 @@ async fn a_slow_shadow_is_waited_for_and_the_user_is_not() -> Result<()> {
             assert_eq!(client.get("/", &USER).await?.status, 200);
         }
         assert_eq!(envoy.metrics().await?.sum("headgate_shadow_compared", &[]), 0);
-        assert_eq!(quiet(&envoy, 3).await?.0.compared, 3);
+        let (account, metrics) = quiet(&envoy, 3).await?;
+        assert_eq!(account.compared, 3);
+        let latency = |side| metrics.sum("headgate_shadow_replicate_latency_us", &[("side", side)]);
+        assert!(latency("shadow") >= 900_000 && latency("primary") > 0, "{} {}", latency("primary"), latency("shadow"));
+        // Envoy shows a histogram after its next flush.
+        wait_until("both sides' latencies are there", || async {
+            let by = envoy.metrics().await?.by("headgate_shadow_latency_us_count", "side", &[]);
+            Ok(by.into_iter().eq([("primary".to_owned(), 3), ("shadow".to_owned(), 3)]))
+        })
+        .await?;
     }
     Ok(())
 }

@@ -66,6 +66,33 @@ async fn a_share_by_hash_copies_exactly_the_same_users_each_time() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hundredth_of_a_percent_decides_over_a_user_and_at_random_over_a_request() -> Result<()> {
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let envoy = world.envoy(json!({"share": 0}))?.concurrency(workers).start().await?;
+        let mut client = envoy.http1().await?;
+        let share = bucket("model", "shadow", "alice", 10_000);
+        for (revision, share, copies) in [(2, share, 0), (3, share + 1, 5), (4, share, 5)] {
+            envoy.push(&shadowed(revision, json!({"share": share}))).await?;
+            for _ in 0..5 {
+                client.get("/", &[("x-user-id", "alice")]).await?;
+            }
+            assert_eq!(quiet(&envoy, copies).await?.0.compared, copies, "{share}, {workers} workers");
+        }
+        // Of one user's requests some, and not all but with a probability of two in 2^200.
+        envoy.push(&shadowed(5, json!({"share": 5_000, "by": "random"}))).await?;
+        for _ in 0..200 {
+            client.get("/", &[("x-user-id", "alice")]).await?;
+        }
+        let sampled = envoy.metrics().await?.sum("headgate_shadow_sampled", &[]);
+        assert!((6..205).contains(&sampled), "{sampled}");
+        assert_eq!(quiet(&envoy, sampled).await?.0.compared, sampled);
+        assert_eq!(world.shadow.count() as u64, sampled);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn segments_have_shares_of_their_own_and_are_counted_apart() -> Result<()> {
     for workers in [1, 2] {
         let world = World::start().await?;
