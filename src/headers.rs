@@ -31,6 +31,11 @@ impl HeaderMap {
         self.pairs().find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| value)
     }
 
+    /// Whether a name has an underscore, among those of `n` bytes where bit `n % 64` of `lengths` is set.
+    pub(crate) fn has_underscore(&self, lengths: u64) -> bool {
+        self.pairs().any(|(name, _)| lengths >> (name.len() % 64) & 1 == 1 && name.contains(&b'_'))
+    }
+
     /// Every value of a header, joined by `,` (RFC 9110, section 5.3).
     #[cfg(feature = "shadow")]
     pub(crate) fn joined(&self, name: &str) -> Option<Vec<u8>> {
@@ -112,6 +117,16 @@ mod tests {
         assert_eq!(map.pairs().collect::<Vec<_>>(), pairs);
         assert_eq!(map.first("x"), Some(&b""[..]));
         assert_eq!(map.first("y"), None);
+    }
+
+    #[test]
+    fn an_underscore_is_seen_in_names_of_the_lengths_that_are_asked_for() {
+        let map = HeaderMap::new(serialize(&[(b"a_b", b"_"), (b"c-de", b"1_2"), (b"", b"")]));
+        let of = |lengths: &[usize]| map.has_underscore(lengths.iter().map(|n| 1 << n).sum());
+        assert!(of(&[3]) && of(&[3, 4, 63]));
+        assert!(!of(&[]) && !of(&[0, 1, 2, 4]));
+        let long = [b"x_".as_slice(), &[b'y'; 65]].concat();
+        assert!(HeaderMap::new(serialize(&[(&long, b"")])).has_underscore(1 << 3));
     }
 
     #[test]

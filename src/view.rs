@@ -65,6 +65,11 @@ impl View for Request {
         host::property(&path.join("\0"))
     }
 
+    /// Told where the whole map is read.
+    fn may_have_underscores(&self, lengths: u64) -> bool {
+        self.singles.get() != 0 || self.whole().has_underscore(lengths)
+    }
+
     fn ends_with_headers(&self) -> bool {
         self.ends
     }

@@ -88,6 +88,10 @@ impl<'t, 'v> Reads<'t, 'v> {
         part(self.header(":path")?, |path| query::find(path, name))
     }
 
+    pub(crate) fn may_have_underscores(&self, lengths: u64) -> bool {
+        self.view.may_have_underscores(lengths)
+    }
+
     pub(crate) fn ends_with_headers(&self) -> bool {
         self.view.ends_with_headers()
     }

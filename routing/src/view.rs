@@ -14,6 +14,13 @@ pub trait View {
     /// A property of Envoy's (the `metadata` of `jwt_authn`, `source.address`), as bytes.
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
 
+    /// Whether a header may be there whose name has an underscore, among names of certain lengths: of a name of `n` bytes if bit `n % 64`
+    /// of `lengths` is set. Who cannot tell without asking says that it may.
+    fn may_have_underscores(&self, lengths: u64) -> bool {
+        let _ = lengths;
+        true
+    }
+
     /// Whether the request ends with its headers: it has no body (Envoy's `end_of_stream`).
     fn ends_with_headers(&self) -> bool;
 }

@@ -9,7 +9,7 @@ use headgate_tests::{Result, repository};
 /// Words of the document, and tests by their names.
 const TRUST: &[(&str, &[&str])] = &[
     (
-        "removes it from every request, also when no route matches and when a kill is on; in any case, doubled or not, and spelt with underscores for all dashes",
+        "removes it from every request, also when no route matches and when a kill is on; in any case, doubled or not, and spelt with dashes and underscores in each other's place",
         &[
             "forged_headers_are_removed_when_a_route_matches",
             "forged_headers_are_removed_when_no_route_matches",
@@ -73,8 +73,13 @@ const TRUST: &[(&str, &[&str])] = &[
         &["forged_headers_are_removed_when_a_route_matches", "a_forged_header_chooses_nothing_even_without_the_filter"],
     ),
     (
-        "`envoy-header.yaml` removes these spellings of both routing headers by name.",
-        &["no_spelling_with_underscores_of_a_routing_header_passes_the_bootstrap_for_headers"],
+        "removes every such spelling of each name of its own (of a name with more than five dashes the one with underscores alone), and `envoy-header.yaml` those of both routing headers, also without the filter.",
+        &[
+            "forged_headers_are_removed_when_a_route_matches",
+            "forged_headers_are_removed_on_every_path",
+            "a_name_has_every_spelling_but_its_own",
+            "no_spelling_with_underscores_of_a_routing_header_passes_the_bootstrap_for_headers",
+        ],
     ),
     (
         "they name environment variables and hold no key. A key has at least 32 bytes",
