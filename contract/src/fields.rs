@@ -10,323 +10,240 @@ use crate::{
 };
 use crate::{config, goals, key, output};
 
-impl FromObject for PluginConfig {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            contract: fields.required("contract"),
-            revision: fields.required("revision"),
-            kill_switch: fields.optional("killSwitch"),
-            target: fields.or("target", config::target),
-            stage: fields.optional("stage"),
-            requires: fields.optional("requires"),
-            tokens: fields.optional("tokens"),
-            decisions: fields.optional("decisions"),
-            client_address: fields.optional("clientAddress"),
-            metrics: fields.optional("metrics"),
-            #[cfg(feature = "shadow")]
-            shadowing: fields.optional("shadowing"),
-            routes: fields.optional("routes"),
-        }
+/// For each type its fields: how each is read, by which name, and what stands for one that is absent.
+macro_rules! objects {
+    ($($type:ident { $($(#[$when:meta])? $field:ident: $read:ident($($argument:expr),+),)+ })+) => {
+        $(impl FromObject for $type {
+            fn from_object(fields: &Fields<'_>) -> Self {
+                Self { $($(#[$when])? $field: fields.$read($($argument),+),)+ }
+            }
+        })+
+    };
+}
+
+/// For each enumeration its names, and the one that stands for what is none of them, so that reading goes on to the next mistake.
+macro_rules! choices {
+    ($($type:ident or $fallback:ident { $($name:literal => $choice:ident,)+ })+) => {
+        $(impl FromNode for $type {
+            fn from_node(at: &At<'_>) -> Self {
+                choice(at, &[$($name),+], &[$(Self::$choice),+], Self::$fallback)
+            }
+        })+
+    };
+}
+
+objects! {
+    PluginConfig {
+        contract: required("contract"),
+        revision: required("revision"),
+        kill_switch: optional("killSwitch"),
+        target: or("target", config::target),
+        stage: optional("stage"),
+        requires: optional("requires"),
+        tokens: optional("tokens"),
+        decisions: optional("decisions"),
+        client_address: optional("clientAddress"),
+        metrics: optional("metrics"),
+        #[cfg(feature = "shadow")]
+        shadowing: optional("shadowing"),
+        routes: optional("routes"),
+    }
+    Tokens {
+        audience: required("audience"),
+        header: or("header", config::token_header),
+        cookie: optional("cookie"),
+        keys: required("keys"),
+    }
+    TokenKey {
+        id: required("id"),
+        env: required("env"),
+    }
+    Decisions {
+        audience: required("audience"),
+        header: or("header", config::decisions_header),
+        keys: required("keys"),
+    }
+    ClientAddress {
+        trusted_hops: optional("trustedHops"),
+    }
+    Metrics {
+        replicates: optional("replicates"),
+    }
+    Route {
+        name: required("name"),
+        matches: optional("match"),
+        variants: required("variants"),
+        stable: required("stable"),
+        kill_switch: optional("killSwitch"),
+        key: optional("key"),
+        salt: optional("salt"),
+        overrides: optional("overrides"),
+        include: optional("include"),
+        exclude: optional("exclude"),
+        segments: optional("segments"),
+        inbound: optional("inbound"),
+        mirror: optional("mirror"),
+        #[cfg(feature = "shadow")]
+        shadow: optional("shadow"),
+        #[cfg(feature = "shadow")]
+        predictions: optional("predictions"),
+        goals: optional("goals"),
+        output: optional("output"),
+    }
+    Goal {
+        name: required("name"),
+        matches: optional("match"),
+        status: or("status", goals::status),
+        response_headers: optional("responseHeaders"),
+    }
+    Variant {
+        name: required("name"),
+        weight: required("weight"),
+        cluster: optional("cluster"),
+    }
+    KeyList {
+        variant: required("variant"),
+        keys: optional("keys"),
+        hashes: optional("hashes"),
+    }
+    Segment {
+        name: required("name"),
+        matches: required("match"),
+        weights: required("weights"),
+    }
+    Inbound {
+        accept: optional("accept"),
+        emit: optional("emit"),
+    }
+    Match {
+        hosts: optional("hosts"),
+        not_hosts: optional("notHosts"),
+        path: optional("path"),
+        methods: optional("methods"),
+        not_methods: optional("notMethods"),
+        headers: optional("headers"),
+        query: optional("query"),
+        claims: optional("claims"),
+    }
+    PathMatch {
+        exact: optional("exact"),
+        prefix: optional("prefix"),
+        regex: optional("regex"),
+        invert: optional("invert"),
+    }
+    FieldMatch {
+        name: required("name"),
+        exact: optional("exact"),
+        prefix: optional("prefix"),
+        suffix: optional("suffix"),
+        contains: optional("contains"),
+        regex: optional("regex"),
+        one_of: optional("oneOf"),
+        present: optional("present"),
+        invert: optional("invert"),
+    }
+    ClaimMatch {
+        provider: required("provider"),
+        claim: required("claim"),
+        exact: optional("exact"),
+        one_of: optional("oneOf"),
+        present: optional("present"),
+        invert: optional("invert"),
+    }
+    KeyPolicy {
+        sources: required("sources"),
+        absent: optional("absent"),
+        cookie: optional("cookie"),
+    }
+    KeySource {
+        header: optional("header"),
+        cookie: optional("cookie"),
+        query: optional("query"),
+        claim: optional("claim"),
+        client_address: optional("clientAddress"),
+    }
+    ClaimSource {
+        provider: optional("provider"),
+        claim: required("claim"),
+        r#type: optional("type"),
+        unverified: optional("unverified"),
+        header: optional("header"),
+    }
+    AddressSource {
+        prefix_v4: optional("prefixV4"),
+        prefix_v6: optional("prefixV6"),
+    }
+    CookieIssue {
+        name: or("name", key::cookie_name),
+        path: or("path", key::cookie_path),
+        domain: optional("domain"),
+        max_age: or("maxAge", key::cookie_max_age),
+        same_site: optional("sameSite"),
+        secure: or("secure", key::yes),
+        http_only: or("httpOnly", key::yes),
+        make_private: or("makePrivate", key::yes),
+    }
+    Override {
+        header: optional("header"),
+        cookie: optional("cookie"),
+        query: optional("query"),
+        exact: optional("exact"),
+        prefix: optional("prefix"),
+        regex: optional("regex"),
+        one_of: optional("oneOf"),
+        variant: required("variant"),
+        open_to_anyone: optional("openToAnyone"),
+    }
+    Output {
+        filter_state: or("filterState", output::filter_state),
+        request_header: optional("requestHeader"),
+        response_header: optional("responseHeader"),
+        default_route: optional("defaultRoute"),
+    }
+    HeaderOutput {
+        name: required("name"),
+        nonce: optional("nonce"),
+    }
+    Mirror {
+        share: required("share"),
+        by: optional("by"),
+        filter_state: or("filterState", output::mirror_state),
+        request_header: optional("requestHeader"),
+        max_body_bytes: or("maxBodyBytes", output::mirror_body),
+    }
+    Envelope {
+        contract: required("contract"),
+        revision: required("revision"),
+        kill_switch: optional("killSwitch"),
     }
 }
 
-impl FromObject for Tokens {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            audience: fields.required("audience"),
-            header: fields.or("header", config::token_header),
-            cookie: fields.optional("cookie"),
-            keys: fields.required("keys"),
-        }
+choices! {
+    Replicate or Requests {
+        "requests" => Requests,
+        "finished" => Finished,
+        "failures" => Failures,
+        "timeouts" => Timeouts,
+        "latency" => Latency,
+        "clientErrors" => ClientErrors,
     }
-}
-
-impl FromObject for TokenKey {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self { id: fields.required("id"), env: fields.required("env") }
+    ClaimType or String {
+        "string" => String,
+        "number" => Number,
     }
-}
-
-impl FromObject for Decisions {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            audience: fields.required("audience"),
-            header: fields.or("header", config::decisions_header),
-            keys: fields.required("keys"),
-        }
+    Absent or Stable {
+        "stable" => Stable,
+        "random" => Random,
+        "issueCookie" => IssueCookie,
     }
-}
-
-impl FromObject for ClientAddress {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self { trusted_hops: fields.optional("trustedHops") }
+    SameSite or Lax {
+        "strict" => Strict,
+        "lax" => Lax,
+        "none" => None,
     }
-}
-
-impl FromObject for Metrics {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self { replicates: fields.optional("replicates") }
-    }
-}
-
-impl FromObject for Route {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            name: fields.required("name"),
-            matches: fields.optional("match"),
-            variants: fields.required("variants"),
-            stable: fields.required("stable"),
-            kill_switch: fields.optional("killSwitch"),
-            key: fields.optional("key"),
-            salt: fields.optional("salt"),
-            overrides: fields.optional("overrides"),
-            include: fields.optional("include"),
-            exclude: fields.optional("exclude"),
-            segments: fields.optional("segments"),
-            inbound: fields.optional("inbound"),
-            mirror: fields.optional("mirror"),
-            #[cfg(feature = "shadow")]
-            shadow: fields.optional("shadow"),
-            #[cfg(feature = "shadow")]
-            predictions: fields.optional("predictions"),
-            goals: fields.optional("goals"),
-            output: fields.optional("output"),
-        }
-    }
-}
-
-impl FromObject for Goal {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            name: fields.required("name"),
-            matches: fields.optional("match"),
-            status: fields.or("status", goals::status),
-            response_headers: fields.optional("responseHeaders"),
-        }
-    }
-}
-
-impl FromObject for Variant {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self { name: fields.required("name"), weight: fields.required("weight"), cluster: fields.optional("cluster") }
-    }
-}
-
-impl FromObject for KeyList {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self { variant: fields.required("variant"), keys: fields.optional("keys"), hashes: fields.optional("hashes") }
-    }
-}
-
-impl FromObject for Segment {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self { name: fields.required("name"), matches: fields.required("match"), weights: fields.required("weights") }
-    }
-}
-
-impl FromObject for Inbound {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self { accept: fields.optional("accept"), emit: fields.optional("emit") }
-    }
-}
-
-impl FromObject for Match {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            hosts: fields.optional("hosts"),
-            not_hosts: fields.optional("notHosts"),
-            path: fields.optional("path"),
-            methods: fields.optional("methods"),
-            not_methods: fields.optional("notMethods"),
-            headers: fields.optional("headers"),
-            query: fields.optional("query"),
-            claims: fields.optional("claims"),
-        }
-    }
-}
-
-impl FromObject for PathMatch {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            exact: fields.optional("exact"),
-            prefix: fields.optional("prefix"),
-            regex: fields.optional("regex"),
-            invert: fields.optional("invert"),
-        }
-    }
-}
-
-impl FromObject for FieldMatch {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            name: fields.required("name"),
-            exact: fields.optional("exact"),
-            prefix: fields.optional("prefix"),
-            suffix: fields.optional("suffix"),
-            contains: fields.optional("contains"),
-            regex: fields.optional("regex"),
-            one_of: fields.optional("oneOf"),
-            present: fields.optional("present"),
-            invert: fields.optional("invert"),
-        }
-    }
-}
-
-impl FromObject for ClaimMatch {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            provider: fields.required("provider"),
-            claim: fields.required("claim"),
-            exact: fields.optional("exact"),
-            one_of: fields.optional("oneOf"),
-            present: fields.optional("present"),
-            invert: fields.optional("invert"),
-        }
-    }
-}
-
-impl FromObject for KeyPolicy {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            sources: fields.required("sources"),
-            absent: fields.optional("absent"),
-            cookie: fields.optional("cookie"),
-        }
-    }
-}
-
-impl FromObject for KeySource {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            header: fields.optional("header"),
-            cookie: fields.optional("cookie"),
-            query: fields.optional("query"),
-            claim: fields.optional("claim"),
-            client_address: fields.optional("clientAddress"),
-        }
-    }
-}
-
-impl FromObject for ClaimSource {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            provider: fields.optional("provider"),
-            claim: fields.required("claim"),
-            r#type: fields.optional("type"),
-            unverified: fields.optional("unverified"),
-            header: fields.optional("header"),
-        }
-    }
-}
-
-impl FromObject for AddressSource {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self { prefix_v4: fields.optional("prefixV4"), prefix_v6: fields.optional("prefixV6") }
-    }
-}
-
-impl FromObject for CookieIssue {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            name: fields.or("name", key::cookie_name),
-            path: fields.or("path", key::cookie_path),
-            domain: fields.optional("domain"),
-            max_age: fields.or("maxAge", key::cookie_max_age),
-            same_site: fields.optional("sameSite"),
-            secure: fields.or("secure", key::yes),
-            http_only: fields.or("httpOnly", key::yes),
-            make_private: fields.or("makePrivate", key::yes),
-        }
-    }
-}
-
-impl FromObject for Override {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            header: fields.optional("header"),
-            cookie: fields.optional("cookie"),
-            query: fields.optional("query"),
-            exact: fields.optional("exact"),
-            prefix: fields.optional("prefix"),
-            regex: fields.optional("regex"),
-            one_of: fields.optional("oneOf"),
-            variant: fields.required("variant"),
-            open_to_anyone: fields.optional("openToAnyone"),
-        }
-    }
-}
-
-impl FromObject for Output {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            filter_state: fields.or("filterState", output::filter_state),
-            request_header: fields.optional("requestHeader"),
-            response_header: fields.optional("responseHeader"),
-            default_route: fields.optional("defaultRoute"),
-        }
-    }
-}
-
-impl FromObject for HeaderOutput {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self { name: fields.required("name"), nonce: fields.optional("nonce") }
-    }
-}
-
-impl FromObject for Mirror {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            share: fields.required("share"),
-            by: fields.optional("by"),
-            filter_state: fields.or("filterState", output::mirror_state),
-            request_header: fields.optional("requestHeader"),
-            max_body_bytes: fields.or("maxBodyBytes", output::mirror_body),
-        }
-    }
-}
-
-impl FromObject for Envelope {
-    fn from_object(fields: &Fields<'_>) -> Self {
-        Self {
-            contract: fields.required("contract"),
-            revision: fields.required("revision"),
-            kill_switch: fields.optional("killSwitch"),
-        }
-    }
-}
-
-impl FromNode for Replicate {
-    fn from_node(at: &At<'_>) -> Self {
-        choice(
-            at,
-            &["requests", "finished", "failures", "timeouts", "latency", "clientErrors"],
-            &[Self::Requests, Self::Finished, Self::Failures, Self::Timeouts, Self::Latency, Self::ClientErrors],
-            Self::Requests,
-        )
-    }
-}
-
-impl FromNode for ClaimType {
-    fn from_node(at: &At<'_>) -> Self {
-        choice(at, &["string", "number"], &[Self::String, Self::Number], Self::String)
-    }
-}
-
-impl FromNode for Absent {
-    fn from_node(at: &At<'_>) -> Self {
-        choice(at, &["stable", "random", "issueCookie"], &[Self::Stable, Self::Random, Self::IssueCookie], Self::Stable)
-    }
-}
-
-impl FromNode for SameSite {
-    fn from_node(at: &At<'_>) -> Self {
-        choice(at, &["strict", "lax", "none"], &[Self::Strict, Self::Lax, Self::None], Self::Lax)
-    }
-}
-
-impl FromNode for MirrorBy {
-    fn from_node(at: &At<'_>) -> Self {
-        choice(at, &["hash", "random"], &[Self::Hash, Self::Random], Self::Hash)
+    MirrorBy or Hash {
+        "hash" => Hash,
+        "random" => Random,
     }
 }
 
@@ -336,84 +253,59 @@ mod shadowing {
     use crate::shadow;
     use crate::{Budget, NoiseCopy, Recorded, Records, ReplacedHeader, Shadow, Shadowing};
 
-    impl FromObject for Shadow {
-        fn from_object(fields: &Fields<'_>) -> Self {
-            Self {
-                cluster: fields.required("cluster"),
-                share: fields.required("share"),
-                by: fields.optional("by"),
-                segments: fields.optional("segments"),
-                methods: fields.or("methods", shadow::methods),
-                timeout_ms: fields.or("timeoutMs", shadow::timeout),
-                max_body_bytes: fields.or("maxBodyBytes", shadow::body),
-                host: fields.optional("host"),
-                drop_headers: fields.optional("dropHeaders"),
-                replace_headers: fields.optional("replaceHeaders"),
-                noise: fields.optional("noise"),
-                compare: fields.optional("compare"),
-                record: fields.optional("record"),
-            }
+    objects! {
+        Shadow {
+            cluster: required("cluster"),
+            share: required("share"),
+            by: optional("by"),
+            segments: optional("segments"),
+            methods: or("methods", shadow::methods),
+            timeout_ms: or("timeoutMs", shadow::timeout),
+            max_body_bytes: or("maxBodyBytes", shadow::body),
+            host: optional("host"),
+            drop_headers: optional("dropHeaders"),
+            replace_headers: optional("replaceHeaders"),
+            noise: optional("noise"),
+            compare: optional("compare"),
+            record: optional("record"),
         }
-    }
-
-    impl FromObject for ReplacedHeader {
-        fn from_object(fields: &Fields<'_>) -> Self {
-            Self { name: fields.required("name"), value: fields.optional("value"), env: fields.optional("env") }
+        ReplacedHeader {
+            name: required("name"),
+            value: optional("value"),
+            env: optional("env"),
         }
-    }
-
-    impl FromObject for NoiseCopy {
-        fn from_object(fields: &Fields<'_>) -> Self {
-            Self {
-                cluster: fields.required("cluster"),
-                share: fields.or("share", shadow::everything),
-                relative: fields.or("relative", shadow::relative),
-                absolute: fields.or("absolute", shadow::absolute),
-            }
+        NoiseCopy {
+            cluster: required("cluster"),
+            share: or("share", shadow::everything),
+            relative: or("relative", shadow::relative),
+            absolute: or("absolute", shadow::absolute),
         }
-    }
-
-    impl FromObject for Recorded {
-        fn from_object(fields: &Fields<'_>) -> Self {
-            Self {
-                matches: fields.or("matches", shadow::everything),
-                values: fields.optional("values"),
-                path: fields.optional("path"),
-                query: fields.optional("query"),
-                headers: fields.optional("headers"),
-                body_bytes: fields.optional("bodyBytes"),
-            }
+        Recorded {
+            matches: or("matches", shadow::everything),
+            values: optional("values"),
+            path: optional("path"),
+            query: optional("query"),
+            headers: optional("headers"),
+            body_bytes: optional("bodyBytes"),
         }
-    }
-
-    impl FromObject for Shadowing {
-        fn from_object(fields: &Fields<'_>) -> Self {
-            Self { budget: fields.optional("budget"), records: fields.optional("records") }
+        Shadowing {
+            budget: optional("budget"),
+            records: optional("records"),
         }
-    }
-
-    impl FromObject for Budget {
-        fn from_object(fields: &Fields<'_>) -> Self {
-            Self {
-                in_flight: fields.or("inFlight", shadow::pairs),
-                per_second: fields.or("perSecond", shadow::rate),
-                bytes: fields.or("bytes", shadow::held),
-            }
+        Budget {
+            in_flight: or("inFlight", shadow::pairs),
+            per_second: or("perSecond", shadow::rate),
+            bytes: or("bytes", shadow::held),
         }
-    }
-
-    impl FromObject for Records {
-        fn from_object(fields: &Fields<'_>) -> Self {
-            Self {
-                cluster: fields.optional("cluster"),
-                log: fields.optional("log"),
-                path: fields.or("path", shadow::path),
-                token_env: fields.optional("tokenEnv"),
-                per_second: fields.or("perSecond", shadow::records),
-                record_bytes: fields.or("recordBytes", shadow::record),
-                batch_bytes: fields.or("batchBytes", shadow::batch),
-                every_ms: fields.or("everyMs", shadow::every),
-            }
+        Records {
+            cluster: optional("cluster"),
+            log: optional("log"),
+            path: or("path", shadow::path),
+            token_env: optional("tokenEnv"),
+            per_second: or("perSecond", shadow::records),
+            record_bytes: or("recordBytes", shadow::record),
+            batch_bytes: or("batchBytes", shadow::batch),
+            every_ms: or("everyMs", shadow::every),
         }
     }
 }

@@ -7,6 +7,8 @@ use headgate_contract::limits::{NAME_BYTES, REGEX_BYTES, REGEX_COMPILED_BYTES, R
 use headgate_contract::{PathMatch, Problems, check_header_name, check_name};
 use regex_lite::{Regex, RegexBuilder};
 
+use crate::mirror::SHARE;
+
 /// Headers that a filter must not write: they frame a message, name its way, or carry somebody else's data.
 const NOT_OURS: [&str; 20] = [
     "host",
@@ -82,6 +84,20 @@ impl Checks {
                 path,
                 format!("`{name}` is no environment variable's name: letters, digits and `_`, as `HEADGATE_KEY_K1`"),
             );
+        }
+    }
+
+    /// The name of a cluster of Envoy's.
+    pub(crate) fn cluster(&mut self, path: &str, name: &str) {
+        if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
+            self.push(path, "a cluster's name has 1 to 256 bytes and no control characters");
+        }
+    }
+
+    /// A share of requests.
+    pub(crate) fn share_of_requests(&mut self, path: &str, share: u32) {
+        if u64::from(share) > SHARE {
+            self.push(path, format!("{share} of {SHARE}: 0 to {SHARE}, which is every request"));
         }
     }
 

@@ -200,9 +200,8 @@ fn variants(variants: &[Variant], path: &str, checks: &mut Checks) {
     for (i, variant) in variants.iter().enumerate() {
         checks.name(&format!("{at}[{i}].name"), &variant.name);
         weight(&format!("{at}[{i}].weight"), variant.weight, checks);
-        let printable = |text: &str| !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
-        if variant.cluster.as_ref().is_some_and(|cluster| !printable(cluster)) {
-            checks.push(format!("{at}[{i}].cluster"), "a cluster's name has 1 to 256 bytes and no control characters");
+        if let Some(cluster) = &variant.cluster {
+            checks.cluster(&format!("{at}[{i}].cluster"), cluster);
         }
     }
 }

@@ -33,12 +33,7 @@ pub(crate) struct Mirroring {
 
 impl Mirroring {
     pub(crate) fn compile(of: &Mirror, salt: &str, path: &str, checks: &mut Checks) -> Self {
-        if u64::from(of.share) > SHARE {
-            checks.push(
-                format!("{path}.share"),
-                format!("{} of {SHARE}: 0 to {SHARE}, which is every request", of.share),
-            );
-        }
+        checks.share_of_requests(&format!("{path}.share"), of.share);
         if of.max_body_bytes > BODY_BYTES {
             checks.push(
                 format!("{path}.maxBodyBytes"),

@@ -136,12 +136,7 @@ impl Field {
 
 impl Predicting {
     pub(crate) fn compile(of: &Predictions, route: &Route, path: &str, checks: &mut Checks) -> Self {
-        if u64::from(of.share) > SHARE {
-            checks.push(
-                format!("{path}.share"),
-                format!("{} of {SHARE}: 0 to {SHARE}, which is every request", of.share),
-            );
-        }
+        checks.share_of_requests(&format!("{path}.share"), of.share);
         if of.max_body_bytes == 0 || of.max_body_bytes > BODY_BYTES {
             checks.push(
                 format!("{path}.maxBodyBytes"),

@@ -16,10 +16,10 @@ const MISROUTED: usize = 2;
 /// Per route: mirrored, and four reasons for refusing to.
 const MIRRORED: usize = 5;
 
-/// Per segment of a route with a shadow: sampled, 4 verdicts, 11 kinds, 5 refusals, 3 ways of dropping, 7 of failing, two latencies,
+/// Per segment of a route with a shadow: sampled, 4 verdicts, 11 kinds, 5 refusals, 3 ways of dropping, 8 of failing, two latencies,
 /// the difference, 3 of the noise copy.
 #[cfg(feature = "shadow")]
-const SHADOWED: usize = 1 + 4 + 11 + 5 + 3 + 7 + 2 + 1 + 3;
+const SHADOWED: usize = 1 + 4 + 11 + 5 + 3 + 8 + 2 + 1 + 3;
 /// Per segment and replicate bucket: pairs, compared, mismatched, failures and latency of both sides.
 #[cfg(feature = "shadow")]
 const SHADOW_REPLICATES: usize = 3 + 2 + 2;

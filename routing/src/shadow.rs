@@ -64,14 +64,14 @@ impl Shadowed {
         if route.mirror.is_some() {
             checks.push(path, "stands beside `mirror`, and no request is copied by both: leave one of them out");
         }
-        cluster(&format!("{path}.cluster"), &of.cluster, checks);
-        share(&format!("{path}.share"), of.share, checks);
+        checks.cluster(&format!("{path}.cluster"), &of.cluster);
+        checks.share_of_requests(&format!("{path}.share"), of.share);
         let names: Vec<&str> =
             std::iter::once("default").chain(route.segments.iter().map(|segment| segment.name.as_str())).collect();
         let mut segments = vec![u64::from(of.share); names.len()];
         for (name, value) in &of.segments {
             let at = format!("{path}.segments.{name}");
-            share(&at, *value, checks);
+            checks.share_of_requests(&at, *value);
             if let Some(slot) = checks.find(&at, "segment", name, &names).and_then(|i| segments.get_mut(i)) {
                 *slot = u64::from(*value);
             }
@@ -86,15 +86,15 @@ impl Shadowed {
         }
         headers(of, path, checks);
         if let Some(noise) = &of.noise {
-            cluster(&format!("{path}.noise.cluster"), &noise.cluster, checks);
-            share(&format!("{path}.noise.share"), noise.share, checks);
+            checks.cluster(&format!("{path}.noise.cluster"), &noise.cluster);
+            checks.share_of_requests(&format!("{path}.noise.share"), noise.share);
             for (name, part) in [("relative", noise.relative), ("absolute", noise.absolute)] {
                 if !(0.0..1.0).contains(&part) {
                     checks.push(format!("{path}.noise.{name}"), "must be at least 0 and below 1");
                 }
             }
         }
-        share(&format!("{path}.record.matches"), of.record.matches, checks);
+        checks.share_of_requests(&format!("{path}.record.matches"), of.record.matches);
         range(&format!("{path}.record.bodyBytes"), of.record.body_bytes, 0, 4_096, "bytes", checks);
         for (i, name) in of.record.headers.iter().enumerate() {
             checks.read_header(&format!("{path}.record.headers[{i}]"), name);
@@ -198,7 +198,7 @@ pub(crate) fn check(config: &PluginConfig, checks: &mut Checks) {
     let Some(records) = records else { return };
     checks.exactly_one("shadowing.records", &[("cluster", records.cluster.is_some()), ("log", records.log)]);
     if let Some(name) = &records.cluster {
-        cluster("shadowing.records.cluster", name, checks);
+        checks.cluster("shadowing.records.cluster", name);
     }
     if !records.path.starts_with('/') || !records.path.bytes().all(|b| b.is_ascii_graphic()) {
         checks.push("shadowing.records.path", format!("`{}` is no path: as `/shadow/records`", records.path));
@@ -215,18 +215,6 @@ pub(crate) fn check(config: &PluginConfig, checks: &mut Checks) {
 fn range(path: &str, value: u32, least: u32, most: u32, unit: &str, checks: &mut Checks) {
     if !(least..=most).contains(&value) {
         checks.push(path, format!("{value} {unit}: {least} to {most} are taken"));
-    }
-}
-
-fn share(path: &str, share: u32, checks: &mut Checks) {
-    if u64::from(share) > SHARE {
-        checks.push(path, format!("{share} of {SHARE}: 0 to {SHARE}, which is every request"));
-    }
-}
-
-fn cluster(path: &str, name: &str, checks: &mut Checks) {
-    if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
-        checks.push(path, "a cluster's name has 1 to 256 bytes and no control characters");
     }
 }
 
