@@ -4,6 +4,7 @@
 //! and their checks (`document`, `structure`, `plugin`, `target`), what comes next (`merge`, `weights`), forms (`render`), the
 //! published file (`publisher`), records of comparisons (`shadow`), and proxies (`proxy`, `stats`, `verify`).
 
+mod advice;
 mod answer;
 mod chart;
 mod cli;

@@ -17,7 +17,7 @@ use crate::render::ecds;
 use crate::stats::Reading;
 use crate::target::Target;
 use crate::verify::{self, State, Verdict};
-use crate::{merge, structure};
+use crate::{advice, merge, structure};
 
 /// How long one question to a proxy may take.
 pub(crate) const QUESTION: Duration = Duration::from_secs(2);
@@ -107,6 +107,8 @@ pub(crate) fn write(
     after = checked.document.value.clone();
     fit(target, &readings, &checked)?;
     let document = published_next(target, published.as_ref(), &after, rules.replace_vm)?;
+    notes.extend(advice::unreachable(&checked.config));
+    notes.extend(advice::environment(&checked.config, &document));
     let mut outcome = Written {
         changes: merge::changes(&before, &after),
         before,

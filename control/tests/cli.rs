@@ -185,6 +185,10 @@ fn render_prints_every_form() {
     assert_eq!(form("wasmplugin")["spec"]["pluginConfig"]["target"], "shop");
     assert_eq!(form("trafficextension")["spec"]["wasm"]["pluginConfig"]["revision"], 7);
     let yaml = headgate(&["render", "wasmplugin", &target, "-f", &plugin, "--revision", "7"]).out;
+    assert!(yaml.starts_with("# note: `shop` says its variant by filter state alone"), "{yaml}");
+    let heard = folder.write("heard.yaml", &format!("{SHOP}    output: {{requestHeader: {{name: x-v}}}}\n"));
+    let heard = headgate(&["render", "trafficextension", &target, "-f", &heard]).out;
+    assert!(heard.starts_with("apiVersion"), "{heard}");
     let read: Value = serde_saphyr::from_str(&yaml).unwrap();
     assert_eq!(read, form("wasmplugin"), "YAML and JSON are one object");
     assert_eq!(headgate(&["render", "ecds", "-f", &plugin]).code, 2);
@@ -203,8 +207,12 @@ fn a_first_push_makes_the_file_and_later_ones_merge_into_it() {
     assert!(ran.out.contains("revision 0 -> 1") && ran.out.contains("nothing was verified"), "{}", ran.out);
     let ran = headgate(&["set", &target, "--route", "shop", "canary=20%"]);
     assert!(ran.out.contains("15.0000 % of users get another variant"), "{}", ran.out);
-    let other = folder.write("other.yaml", &SHOP.replace("name: shop", "name: search"));
-    assert_eq!(headgate(&["push", &target, "-f", &other]).code, 0);
+    let tokens = "tokens: {audience: a, keys: [{id: k1, env: HEADGATE_KEY_K1}]}\n";
+    let other = folder.write("other.yaml", &(SHOP.replace("name: shop", "name: search") + tokens));
+    let ran = headgate(&["push", &target, "-f", &other]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.out.contains("note: no request reaches `search`: route `shop` stands before"), "{}", ran.out);
+    assert!(ran.out.contains("note: the filter's VM is not given `HEADGATE_KEY_K1`"), "{}", ran.out);
     let json = headgate(&["status", &target, "--json"]).json();
     let routes = json["asked"]["configuration"]["routes"].as_array().unwrap().clone();
     let weights: Vec<&Value> =

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::advice;
 use crate::answer::Answer;
 use crate::cli::{Form, Render};
 use crate::exit::Failure;
@@ -38,7 +39,12 @@ pub(super) fn run(args: &Render) -> Result<Answer, Failure> {
         Form::Plugin => format!("{rendered:#}"),
         _ => yaml(&rendered)?,
     };
-    Ok(Answer::done(json!({"form": args.form.name(), "object": rendered}), text))
+    let note = match args.form {
+        Form::Wasmplugin | Form::Trafficextension => advice::istio(&plugin.config),
+        Form::Plugin | Form::Ecds => None,
+    };
+    let text = note.iter().map(|note| format!("# note: {note}\n")).chain([text]).collect::<String>();
+    Ok(Answer::done(json!({"form": args.form.name(), "object": rendered, "notes": note.as_slice()}), text))
 }
 
 impl Form {

@@ -3,6 +3,7 @@
 use headgate_rollout::plan::StepKind;
 use serde_json::json;
 
+use crate::advice;
 use crate::answer::Answer;
 use crate::cli::Validate;
 use crate::document::Document;
@@ -63,9 +64,11 @@ pub(super) fn run(args: &Validate) -> Result<Answer, Failure> {
                     path.display(),
                     if routes.is_empty() { "none".to_owned() } else { routes.join(", ") }
                 ));
-                files.push(
-                    json!({"file": path, "target": plugin.config.target, "routes": routes, "features": features}),
-                );
+                let note = advice::unreachable(&plugin.config);
+                lines.extend(note.iter().map(|note| format!("  note: {note}")));
+                files
+                    .push(json!({"file": path, "target": plugin.config.target, "routes": routes, "features": features,
+                    "notes": note.as_slice()}));
             }
             Err(failure) => note(failure),
         }
