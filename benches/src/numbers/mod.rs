@@ -4,6 +4,7 @@
 //! The other side is a Python program (`benches/statistics/`) that makes the data, times itself and leaves its answers; ours must be the same
 //! answers before their times are compared.
 
+mod procedures;
 mod tick;
 
 use std::path::Path;
@@ -11,10 +12,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use headgate_rollout::stats::fixed::proportions::{Proportion, Spread, z_test};
+use headgate_rollout::stats::Reason;
+use headgate_rollout::stats::fixed::proportions::Spread;
 use headgate_rollout::stats::fixed::ranks::{Law, mann_whitney};
 use headgate_rollout::stats::fixed::{Alternative, Look};
-use headgate_rollout::stats::sequential::msprt;
+use headgate_rollout::stats::many::{Answers, Counts, msprts, z_tests};
 use headgate_tests::repository;
 use serde_json::Value;
 
@@ -31,19 +33,20 @@ const TAU2: f64 = 0.001;
 pub(crate) struct Numbers {
     /// Of one look at 3 variants, 10 criteria, 20 segments.
     pub(crate) ticks: Vec<f64>,
+    /// Of every procedure of the library over counts of that size.
+    pub(crate) procedures: Vec<f64>,
     /// Two proportions, ours and theirs, by name.
     pub(crate) proportions: [Vec<f64>; 4],
     /// The sequential test, ours and numpy's.
     pub(crate) sequential: [Vec<f64>; 2],
     /// Ranks, ours and scipy's.
     pub(crate) ranks: [Vec<f64>; 2],
-    /// Threads of ours for pairs of counts.
-    pub(crate) threads: usize,
 }
 
 /// Measures all of it.
 pub(crate) fn measure(settings: &Settings) -> Result<Numbers> {
     let ticks = tick::measure(settings.looks)?;
+    let procedures = procedures::measure(settings.looks)?;
     let folder = tempfile::tempdir()?;
     let rounds = settings.looks.clamp(3, 11);
     let theirs = python(folder.path(), rounds)?;
@@ -54,43 +57,28 @@ pub(crate) fn measure(settings: &Settings) -> Result<Numbers> {
     let read = |name: &str| doubles(&folder.path().join(format!("{name}.f64")));
     let (units_a, units_b, events_a, events_b) =
         (read("units_a")?, read("units_b")?, read("events_a")?, read("events_b")?);
-    let pairs: Vec<(Proportion, Proportion)> = (0..units_a.len())
-        .map(|i| {
-            (
-                Proportion { events: events_a[i], units: units_a[i] },
-                Proportion { events: events_b[i], units: units_b[i] },
-            )
-        })
-        .collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let z = |(a, b): &(Proportion, Proportion)| {
-        z_test(*a, *b, Spread::Pooled, Alternative::TwoSided, Look::Only).map_or(f64::NAN, |test| test.p)
-    };
-    let (ours_z, p) = timed(rounds, || over(&pairs, threads, z));
-    same("two proportions", &p, &read("z_p")?)?;
-    let sequential = |(a, b): &(Proportion, Proportion)| {
-        let variance = a.variance() / a.units + b.variance() / b.units;
-        msprt::ln_ratio_of(b.rate() - a.rate(), variance, TAU2)
-            .map_or(f64::NAN, |log| if log > 0.0 { (-log).exp() } else { 1.0 })
-    };
-    let (ours_sequential, p) = timed(rounds, || over(&pairs, threads, sequential));
-    same("the sequential test", &p, &read("sequential_p")?)?;
+    let (a, b) = (Counts { events: &events_a, units: &units_a }, Counts { events: &events_b, units: &units_b });
+    let (ours_z, p) =
+        timed(rounds, || z_tests(a, b, Spread::Pooled, Alternative::TwoSided, Look::Only)).map_err(refused)?;
+    same("two proportions", &p.p, &read("z_p")?)?;
+    let (ours_sequential, p) = timed(rounds, || msprts(a, b, TAU2)).map_err(refused)?;
+    same("the sequential test", &p.p, &read("sequential_p")?)?;
     let (x, y) = (read("x")?, read("y")?);
     let mut ours_ranks = Vec::new();
     for _ in 0..(rounds / 5).max(1) {
         let (mut a, mut b) = (x.clone(), y.clone());
         let begin = Instant::now();
         let test = mann_whitney(&mut a, &mut b, Law::Normal { continuity: true }, Alternative::TwoSided, Look::Only)
-            .map_err(|reason| anyhow::anyhow!("ranks: {reason}"))?;
+            .map_err(refused)?;
         ours_ranks.push(begin.elapsed().as_secs_f64());
         same("ranks", &[test.p], &[theirs["ranksP"].as_f64().unwrap_or(f64::NAN)])?;
     }
     Ok(Numbers {
         ticks,
+        procedures,
         proportions: [ours_z, list("scipyNorm")?, list("scipySpecial")?, list("statsmodels")?],
         sequential: [ours_sequential, list("numpySequential")?],
         ranks: [ours_ranks, list("scipyRanks")?],
-        threads,
     })
 }
 
@@ -112,28 +100,21 @@ fn doubles(path: &Path) -> Result<Vec<f64>> {
     Ok(bytes.chunks_exact(8).map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])).collect())
 }
 
-/// Each item's answer, in parts on so many threads.
-fn over<T: Sync>(items: &[T], threads: usize, of: impl Fn(&T) -> f64 + Sync) -> Vec<f64> {
-    let mut out = vec![0.0; items.len()];
-    let part = items.len().div_ceil(threads.max(1)).max(1);
-    std::thread::scope(|scope| {
-        for (items, out) in items.chunks(part).zip(out.chunks_mut(part)) {
-            let of = &of;
-            scope.spawn(move || items.iter().zip(out).for_each(|(item, out)| *out = of(item)));
-        }
-    });
-    out
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn refused(reason: Reason) -> anyhow::Error {
+    anyhow::anyhow!("the bench's own data are refused: {reason}")
 }
 
-fn timed<T>(rounds: usize, work: impl Fn() -> T) -> (Vec<f64>, T) {
+/// Seconds of each round, and the last answer. One round more goes before them.
+fn timed(rounds: usize, work: impl Fn() -> Result<Answers, Reason>) -> Result<(Vec<f64>, Answers), Reason> {
     let mut seconds = Vec::with_capacity(rounds);
-    let mut last = work();
+    let mut last = work()?;
     for _ in 0..rounds {
         let begin = Instant::now();
-        last = work();
+        last = work()?;
         seconds.push(begin.elapsed().as_secs_f64());
     }
-    (seconds, last)
+    Ok((seconds, last))
 }
 
 /// Refuses to compare times of answers that differ.

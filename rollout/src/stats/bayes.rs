@@ -88,19 +88,21 @@ impl Rate {
     /// closed form for whole numbers); losses after Stucchio 2015, "Bayesian A/B testing at VWO", eq. 15:
     /// `E max(A-B, 0) = integral of f_B(x) (m_A P(A' > x) - x P(A > x))`, `A'` with one success more. Integrated over `x = sin^2 t`, which takes the
     /// poles at 0 and 1 away.
+    /// The integral is over the narrower of the two, so that the other one's distribution function is smooth within a panel.
     #[must_use]
     pub fn choose(a: &Rate, b: &Rate) -> Choice {
-        let over = |of: &Rate, value: &dyn Fn(f64) -> f64| of.integrate(value);
-        let loss = |lost: &Rate, taken: &Rate| {
-            let more = Rate { a: lost.a + 1.0, b: lost.b };
-            over(taken, &|x| lost.mean() * (1.0 - more.cdf(x)) - x * (1.0 - lost.cdf(x))).max(0.0)
-        };
-        let chance_to_win = over(b, &|x| a.cdf(x)).clamp(0.0, 1.0);
-        Choice { chance_to_win, loss_of_b: loss(a, b), loss_of_a: loss(b, a) }
+        if a.deviation() < b.deviation() {
+            let [wins, gained, lost] = a.against(b);
+            Choice { chance_to_win: 1.0 - wins, loss_of_b: gained, loss_of_a: lost }
+        } else {
+            let [chance_to_win, loss_of_a, loss_of_b] = b.against(a);
+            Choice { chance_to_win, loss_of_b, loss_of_a }
+        }
     }
 
-    /// The mean of `value` under this posterior, by Gauss and Legendre's rule with 5 points in 64 panels over 12 standard deviations.
-    fn integrate(&self, value: &dyn Fn(f64) -> f64) -> f64 {
+    /// P(self > other), E max(self - other, 0), E max(other - self, 0): by Gauss and Legendre's rule with 5 points in 32 panels over 12 standard
+    /// deviations to both sides.
+    fn against(&self, other: &Rate) -> [f64; 3] {
         const POINTS: [(f64, f64); 5] = [
             (-0.906_179_845_938_664, 0.236_926_885_056_189_1),
             (-0.538_469_310_105_683_1, 0.478_628_670_499_366_5),
@@ -108,24 +110,36 @@ impl Rate {
             (0.538_469_310_105_683_1, 0.478_628_670_499_366_5),
             (0.906_179_845_938_664, 0.236_926_885_056_189_1),
         ];
-        const PANELS: i32 = 64;
+        const PANELS: i32 = 32;
+        /// ln of a density that adds nothing.
+        const NOTHING: f64 = -45.0;
         // In t = asin(sqrt(x)) the deviation is near 1 / (2 sqrt(n)) for every rate.
         let middle = self.mean().sqrt().asin();
         let reach = 12.0 * 0.5 / (self.a + self.b).sqrt();
         let (low, high) = ((middle - reach).max(0.0), (middle + reach).min(std::f64::consts::FRAC_PI_2));
         let half = 0.5 * (high - low) / f64::from(PANELS);
-        let mut sum = 0.0;
+        let (own, others, mean) = (ln_beta(self.a, self.b), ln_beta(other.a, other.b), other.mean());
+        let [mut wins, mut gained, mut lost] = [0.0; 3];
         for panel in 0..PANELS {
             let centre = low + half * f64::from(2 * panel + 1);
             for (point, weight) in POINTS {
                 let (sine, cosine) = (centre + half * point).sin_cos();
-                let x = sine * sine;
-                let log =
-                    (2.0 * self.a - 1.0) * sine.ln() + (2.0 * self.b - 1.0) * cosine.ln() - ln_beta(self.a, self.b);
-                sum += weight * half * 2.0 * log.exp() * value(x);
+                let (ln_sine, ln_cosine) = (sine.ln(), cosine.ln());
+                let log = (2.0 * self.a - 1.0) * ln_sine + (2.0 * self.b - 1.0) * ln_cosine - own;
+                if log + half.ln() < NOTHING {
+                    continue;
+                }
+                let (x, part) = (sine * sine, weight * half * 2.0 * log.exp());
+                let below = other.cdf(x);
+                // With one success more: Abramowitz and Stegun 26.5.16.
+                let step = (2.0 * (other.a * ln_sine + other.b * ln_cosine) - others).exp() / other.a;
+                let more = (below - step).max(0.0);
+                wins += part * below;
+                gained += part * (x * below - mean * more);
+                lost += part * (mean * (1.0 - more) - x * (1.0 - below));
             }
         }
-        sum
+        [wins.clamp(0.0, 1.0), gained.max(0.0), lost.max(0.0)]
     }
 }
 

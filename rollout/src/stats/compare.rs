@@ -10,7 +10,7 @@
 
 use super::cell::Stratum;
 use super::contrast::{Clock, Contrast, lower_bound};
-use super::counts::{self, Clustering, Group};
+use super::counts::{self, Clustering, Group, Tilts};
 use super::evalue::{ln_average, p_value};
 use super::reason::{Reason, amount, probability};
 
@@ -189,7 +189,11 @@ struct Rates {
 
 impl Rates {
     fn ln_e(&self, slope: f64, offset: f64) -> f64 {
-        let exact = counts::ln_e(&self.groups, slope, offset);
+        self.beside(counts::ln_e(&self.groups, slope, offset), slope, offset)
+    }
+
+    /// The exact test's evidence and that of the buckets together.
+    fn beside(&self, exact: f64, slope: f64, offset: f64) -> f64 {
         let other = if self.buckets { self.by_buckets(slope, offset) } else { f64::NEG_INFINITY };
         ln_average(&[exact, other])
     }
@@ -210,7 +214,11 @@ fn rates(strata: &[Stratum], ask: &Ask, lines: &[(f64, f64)], absolute: bool) ->
     let log_e = lines.iter().map(|(slope, offset)| rates.ln_e(*slope, *offset)).fold(f64::INFINITY, f64::min);
     let slope = if absolute { 0.0 } else { 1.0 };
     let found = &rates.contrast;
-    let low_offset = lower_bound(0.0, 1.0, ask.alpha, |x| rates.ln_e(slope, x));
+    let tilts = Tilts::new(&rates.groups, slope);
+    let low_offset = lower_bound(0.0, 1.0, ask.alpha, |x| match &tilts {
+        Some(tilts) => rates.beside(tilts.ln_e(x), slope, x),
+        None => rates.ln_e(slope, x),
+    });
     let low = (low_offset > 0.0).then_some(low_offset).or_else(|| signed_low(found, slope, ask, enough));
     let high = lacking.is_none().then(|| {
         // The other tail: the hypothesis "canary above baseline + x", with the hypothesis' own binomial variance.

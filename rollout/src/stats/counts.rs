@@ -118,6 +118,44 @@ pub fn ln_e(groups: &[Group], slope: f64, offset: f64) -> f64 {
     ln_sum_exp(&logs) - f64::from(TILTS).ln()
 }
 
+/// What of [`ln_e`] stays the same for one slope, for a search over offsets.
+pub(super) struct Tilts {
+    /// Of each tilt: ln of the e-value at an offset of 0, and how much an offset of 1 takes away.
+    terms: Vec<(f64, f64)>,
+}
+
+impl Tilts {
+    /// `None` where a group has no exposure to be compared with: there the grid itself depends on the offset.
+    pub(super) fn new(groups: &[Group], slope: f64) -> Option<Tilts> {
+        let with: Vec<&Group> = groups.iter().filter(|group| group.exposure > 0.0).collect();
+        if with.iter().any(|group| slope * group.ratio <= 0.0) {
+            return None;
+        }
+        let term = |step: i32| {
+            with.iter().fold((0.0, 0.0), |(log, per), group| {
+                let expected = slope * group.ratio;
+                let cap = (1.0 + 1.0 / expected).clamp(1.0, LARGEST_TILT);
+                let log_tilt = cap.ln() * f64::from(step) / f64::from(TILTS);
+                let excess = log_tilt.exp_m1();
+                let baseline = if group.baseline_events > 0.0 {
+                    group.baseline_events * (-excess * expected).max(-1.0).ln_1p()
+                } else {
+                    0.0
+                };
+                (log + group.events * log_tilt + baseline, per + excess * group.exposure)
+            })
+        };
+        Some(Tilts { terms: (1..=TILTS).map(term).collect() })
+    }
+
+    /// [`ln_e`] at this offset.
+    pub(super) fn ln_e(&self, offset: f64) -> f64 {
+        let offset = offset.max(0.0);
+        let logs: Vec<f64> = self.terms.iter().map(|(log, per)| log - per * offset).collect();
+        ln_sum_exp(&logs) - f64::from(TILTS).ln()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +182,23 @@ mod tests {
         }
         let expected = (by_hand.iter().sum::<f64>() / 16.0).ln();
         assert!((ln_e(&[group], 1.0, 0.0) - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_search_over_offsets_asks_the_same() {
+        let groups = [
+            Group { events: 5.0, baseline_events: 2.0, ratio: 0.5, exposure: 100.0 },
+            Group { events: 12.0, baseline_events: 0.0, ratio: 3.0, exposure: 40.0 },
+            Group { events: 1.0, baseline_events: 30.0, ratio: 1e-7, exposure: 0.01 },
+        ];
+        for slope in [0.5, 1.0, 3.0] {
+            let tilts = Tilts::new(&groups, slope).unwrap();
+            for offset in [-0.1, 0.0, 0.001, 0.2, 1.0] {
+                let (once, each) = (tilts.ln_e(offset), ln_e(&groups, slope, offset));
+                assert!((once - each).abs() < 1e-9 * each.abs().max(1.0), "{slope} {offset}: {once} {each}");
+            }
+        }
+        assert!(Tilts::new(&groups, 0.0).is_none());
     }
 
     #[test]

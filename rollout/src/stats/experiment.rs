@@ -129,13 +129,36 @@ impl Found {
     }
 }
 
+/// The exact test at any offset.
+enum Exact {
+    Prepared(counts::Tilts),
+    Groups(Vec<counts::Group>),
+}
+
+impl Exact {
+    fn of(strata: &[Stratum], clustering: Clustering) -> Option<Exact> {
+        let groups = counts::groups(strata, clustering, false);
+        if groups.is_empty() {
+            return None;
+        }
+        Some(counts::Tilts::new(&groups, 1.0).map_or(Exact::Groups(groups), Exact::Prepared))
+    }
+
+    fn ln_e(&self, offset: f64) -> f64 {
+        match self {
+            Exact::Prepared(tilts) => tilts.ln_e(offset),
+            Exact::Groups(groups) => counts::ln_e(groups, 1.0, offset),
+        }
+    }
+}
+
 struct Evidence<'a> {
     ask: &'a Ask,
     contrast: Contrast,
     /// May buckets speak?
     buckets: bool,
-    /// Events by group, as they are and with the versions exchanged; empty where the exact test says nothing.
-    groups: [Vec<counts::Group>; 2],
+    /// The exact test of events by group, as they are and with the versions exchanged; none where it says nothing.
+    exact: [Option<Exact>; 2],
     /// With few events: upper bounds of A's and of B's own rate, at half of alpha.
     rare: Option<[f64; 2]>,
 }
@@ -147,23 +170,23 @@ impl<'a> Evidence<'a> {
         if !ask.rate {
             enough?;
             let buckets = true;
-            return Ok(Self { ask, contrast, buckets, groups: [Vec::new(), Vec::new()], rare: None });
+            return Ok(Self { ask, contrast, buckets, exact: [None, None], rare: None });
         }
         let events = contrast.total + contrast.baseline_total;
         let buckets = enough.is_ok() && events >= FEWEST_EVENTS;
         let exact = ask.procedure == Procedure::Anytime || !buckets;
-        let groups = if exact {
+        let exact = if exact {
             let other: Vec<Stratum> = strata.iter().map(swapped).collect();
-            [counts::groups(strata, ask.clustering, false), counts::groups(&other, ask.clustering, false)]
+            [Exact::of(strata, ask.clustering), Exact::of(&other, ask.clustering)]
         } else {
-            [Vec::new(), Vec::new()]
+            [None, None]
         };
         let rare = (!buckets).then(|| {
             let arms: [Vec<&Arm>; 2] =
                 [strata.iter().map(|s| &s.baseline).collect(), strata.iter().map(|s| &s.canary).collect()];
             arms.map(|arms| at_most(&arms, ask.clustering, 0.5 * ask.alpha))
         });
-        Ok(Self { ask, contrast, buckets, groups, rare })
+        Ok(Self { ask, contrast, buckets, exact, rare })
     }
 
     fn clock(&self) -> Clock {
@@ -186,12 +209,9 @@ impl<'a> Evidence<'a> {
         } else {
             f64::NEG_INFINITY
         };
-        let [up_groups, down_groups] = &self.groups;
-        let (groups, offset) = if down { (down_groups, -x) } else { (up_groups, x) };
-        if groups.is_empty() {
-            return own;
-        }
-        let exact = counts::ln_e(groups, 1.0, offset);
+        let [up, turned] = &self.exact;
+        let (exact, offset) = if down { (turned, -x) } else { (up, x) };
+        let Some(exact) = exact.as_ref().map(|exact| exact.ln_e(offset)) else { return own };
         if !self.buckets {
             return exact;
         }

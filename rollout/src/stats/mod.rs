@@ -14,6 +14,7 @@
 //! | A difference, an interval, a sample size; one look at independent units | [`fixed`] |
 //! | The same, looked at repeatedly | [`sequential`] |
 //! | Do versions get the users that their weights say? | [`srm`] |
+//! | Tests of a table of a million lines | [`many`] |
 //! | Several metrics or segments | [`multiple`], [`segments`] |
 //! | How likely is it better, and what is lost if not? | [`bayes`] |
 //! | Two answers to the same request: how far apart, how alike? | [`paired`] |
@@ -37,6 +38,7 @@ pub mod evalue;
 pub mod experiment;
 pub mod fixed;
 pub mod histogram;
+pub mod many;
 pub mod multiple;
 pub mod normal;
 pub mod paired;

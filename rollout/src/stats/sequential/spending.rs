@@ -34,7 +34,7 @@ impl Spending {
 }
 
 /// Points at which densities are held between looks.
-const POINTS: usize = 400;
+const POINTS: usize = 240;
 /// No z beyond this has a chance that matters (1e-15).
 const FARTHEST: f64 = 8.0;
 
@@ -61,13 +61,20 @@ pub fn bounds(fractions: &[f64], alpha: f64, spending: Spending, two_sided: bool
         let may = spending.spent(side, *fraction);
         let now = may - spent;
         let bound = if now > 0.0 {
+            // Some have crossed before, so fewer are left than without earlier looks: the bound is at most this.
+            let most = normal::isf(now) + 1e-9;
             // ln, because early looks spend 1e-7 of it.
-            crossing(-FARTHEST, 3.0 * FARTHEST, |z| walk.exceed(*fraction, z).max(1e-300).ln() - now.ln())
+            let over = |z: f64| walk.exceed(*fraction, z).max(1e-300).ln() - now.ln();
+            let near = most - 1.0;
+            let least = if over(near) >= 0.0 { near } else { -FARTHEST };
+            crossing(least, most, over)
         } else {
             f64::INFINITY
         };
         found.push(bound);
-        walk.step(*fraction, bound, two_sided);
+        if found.len() < fractions.len() {
+            walk.step(*fraction, bound, two_sided);
+        }
         (before, spent) = (*fraction, may);
     }
     Ok(found)
@@ -98,24 +105,31 @@ impl Walk {
         let low = if two_sided { -high } else { -FARTHEST * fraction.sqrt() };
         let width = (high - low) / POINTS as f64;
         let old = std::mem::take(&mut self.points);
-        self.points = (0..=POINTS)
-            .map(|i| {
-                let score = low + width * i as f64;
-                let density = if old.is_empty() {
-                    normal::pdf(score / step) / step
-                } else {
-                    old.iter().map(|(from, weight)| weight * normal::pdf((score - from) / step)).sum::<f64>() / step
-                };
-                let simpson = if i == 0 || i == POINTS {
-                    1.0
-                } else if i % 2 == 1 {
-                    4.0
-                } else {
-                    2.0
-                };
-                (score, density * simpson * width / 3.0)
-            })
-            .collect();
+        let at = |i: usize| {
+            let score = low + width * i as f64;
+            let density = if old.is_empty() {
+                normal::pdf(score / step) / step
+            } else {
+                old.iter().map(|(from, weight)| weight * normal::pdf((score - from) / step)).sum::<f64>() / step
+            };
+            let simpson = if i == 0 || i == POINTS {
+                1.0
+            } else if i % 2 == 1 {
+                4.0
+            } else {
+                2.0
+            };
+            (score, density * simpson * width / 3.0)
+        };
+        // With bounds on both sides the density is even.
+        let worked_out = if two_sided { POINTS / 2 } else { POINTS };
+        let mut points: Vec<(f64, f64)> = (0..=worked_out).map(at).collect();
+        for i in (0..POINTS - worked_out).rev() {
+            if let Some((score, weight)) = points.get(i).copied() {
+                points.push((-score, weight));
+            }
+        }
+        self.points = points;
         self.at = fraction;
     }
 }
