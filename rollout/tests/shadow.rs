@@ -144,7 +144,7 @@ fn numbers_are_compared_and_the_largest_difference_is_found() {
     assert!(findings.notes.iter().any(|n| n.contains("binned")));
     assert_eq!((findings.largest[0].id.as_str(), findings.largest.len()), ("r1234", 10));
     assert_eq!(findings.charts.scatter.len(), 2_000);
-    assert_eq!(findings.charts.counts.iter().sum::<u64>(), 4_000);
+    assert_eq!(findings.charts.counts.iter().sum::<f64>(), 4_000.0);
 }
 
 #[test]
@@ -178,6 +178,35 @@ fn records_kept_in_different_shares_are_weighed_back() {
 }
 
 #[test]
+fn numbers_of_records_kept_in_different_shares_are_weighed_back() {
+    // Of 20,000 pairs a fifth differs by 2, the others by 0.1; of the others each tenth is kept.
+    let pair = |i: usize| {
+        let x = (i as f64 * 0.37).sin() * 10.0;
+        let y = x + if i % 5 == 0 { 2.0 } else { 0.1 } + (i as f64 * 1.7).cos() * 0.01;
+        let seen = if i % 5 == 0 { differing(i, 900) } else { same(i, 900) };
+        Observed { numbers: Some((x, y)), ..seen }
+    };
+    let all = found(Settings::default(), (0..20_000).map(pair)).numbers.unwrap();
+    let thinned = (0..20_000_usize).filter(|i| i % 5 == 0 || (i / 5 * 4 + i % 5) % 10 == 3);
+    let kept = thinned.map(|i| if i % 5 == 0 { pair(i) } else { Observed { share: 0.1, ..pair(i) } });
+    let found = found(Settings::default(), kept);
+    let weighed = found.numbers.unwrap();
+    assert!((found.compared - 20_000.0).abs() < 1e-6 && weighed.pairs == 5_600.0, "{}", weighed.pairs);
+    let near = |a: f64, b: f64, by: f64| assert!((a - b).abs() <= by, "{a} {b}\n{weighed:#?}\n{all:#?}");
+    near(weighed.mean, all.mean, 1e-3);
+    near(weighed.mean_absolute, all.mean_absolute, 1e-3);
+    near(weighed.deviation.unwrap(), all.deviation.unwrap(), 1e-3);
+    near(weighed.pearson.unwrap(), all.pearson.unwrap(), 1e-3);
+    near(weighed.spearman.as_ref().unwrap().statistic, all.spearman.as_ref().unwrap().statistic, 1e-3);
+    let bars: f64 = found.charts.counts.iter().sum();
+    near(bars, 20_000.0, 1e-6);
+    // Fewer records say less: the tests know it.
+    let width = |of: &[f64; 2]| of[1] - of[0];
+    assert!(width(&weighed.t_interval.unwrap()) > 1.05 * width(&all.t_interval.unwrap()));
+    assert!(width(&weighed.pearson_interval.unwrap()) > 1.5 * width(&all.pearson_interval.unwrap()));
+}
+
+#[test]
 fn people_say_who_was_right() {
     let mut settings = Settings::default();
     for (i, right) in [Right::Shadow; 9].into_iter().chain([Right::Primary, Right::Both]).enumerate() {
@@ -194,6 +223,64 @@ fn people_say_who_was_right() {
 }
 
 #[test]
+fn what_people_accept_is_as_good_as_agreement() {
+    // Of 4,000 a third disagrees; of 80 of these that people looked at the shadow was right in 76.
+    let records = || (0..4_000).map(|i| if i % 3 == 0 { differing(i, 900) } else { same(i, 900) });
+    let labels = |wrong: usize, of: usize| Settings {
+        labels: (0..of)
+            .map(|n| (format!("r{}", n * 3), if n < wrong { Right::Primary } else { Right::Shadow }))
+            .collect(),
+        ..Settings::default()
+    };
+    let verdict = |settings| found(settings, records()).verdict;
+    let without = verdict(Settings::default());
+    assert_eq!(without.recommendation, Recommendation::InvestigateDisagreement);
+    let accepted = verdict(labels(4, 80));
+    assert_eq!(accepted.recommendation, Recommendation::Promote, "{accepted:?}");
+    let check = &accepted.checks[0];
+    assert!((check.measured.unwrap() - (1.0 - 1_334.0 / 4_000.0 * 4.0 / 80.0)).abs() < 1e-9, "{check:?}");
+    assert!(check.sentence.contains("in 76 of the 80 disagreements"), "{}", check.sentence);
+    // Too few looked at, or too many in which the version in service was right: still to be investigated.
+    for settings in [labels(0, 2), labels(40, 80)] {
+        let verdict = verdict(settings);
+        assert_eq!(verdict.recommendation, Recommendation::InvestigateDisagreement, "{verdict:?}");
+    }
+}
+
+#[test]
+fn errors_and_latency_hold_only_beyond_chance() {
+    // 1 % of errors on both sides, at other requests: half as many again would be within 2x, but 1,000 pairs do not show it.
+    let failing = |i: usize| {
+        let mut seen = same(i, 701);
+        seen.primary.status = Some(if i % 100 == 7 { 503 } else { 200 });
+        seen.shadow.status = Some(if i % 100 == 53 { 503 } else { 200 });
+        seen
+    };
+    let verdict = |n: usize| found(Settings::default(), (0..n).map(failing)).verdict;
+    let few = verdict(1_200);
+    assert_eq!(few.recommendation, Recommendation::NeedMore, "{few:?}");
+    assert!(few.because.starts_with("errors") && few.more.is_some_and(|more| more > 100.0), "{few:?}");
+    let many = verdict(8_000);
+    assert_eq!(many.recommendation, Recommendation::Promote, "{many:?}");
+    // A p95 of 1.4 times as much, with a tail that 1,000 pairs cannot tell from 1.5.
+    let slow = |n: usize| {
+        let micros = |i: usize| 20_000.0 * (1.0 + 3.0 * ((i * 7_919 % 1_000) as f64 / 1_000.0).powi(8));
+        let pair = |i: usize| Observed {
+            primary: answer(200, micros(i)),
+            shadow: answer(200, 1.4 * micros(i + 3)),
+            ..same(i, 700)
+        };
+        found(Settings::default(), (0..n).map(pair)).verdict
+    };
+    let (few, many) = (slow(1_000), slow(60_000));
+    assert_eq!(
+        (few.recommendation, many.recommendation),
+        (Recommendation::NeedMore, Recommendation::Promote),
+        "{few:?} {many:?}"
+    );
+}
+
+#[test]
 fn slow_pairs_are_listed() {
     let findings = found(
         Settings { top: 3, ..Settings::default() },
@@ -203,4 +290,6 @@ fn slow_pairs_are_listed() {
     assert_eq!((findings.outliers.len(), findings.outliers[0].id.as_str()), (3, "r77"));
     let latency = findings.latency.unwrap();
     assert!(latency.shadow.most == 900_000.0 && latency.primary.p95.unwrap() < 21_200.0);
+    // All others are 500 us slower: the one is far beyond.
+    assert_eq!(findings.slow.unwrap().pairs, 1.0, "{:?}", findings.slow);
 }

@@ -4,17 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::changes::Changes;
-use super::findings::{Charts, Curves, Example, Field, Findings, Labelled, Latency, Numbers, Outlier, RankTest};
-use super::labels::said;
+use super::findings::{Charts, Curves, Example, Field, Findings, Labelled, Latency, Outlier, Slow};
 use super::latencies::Latencies;
 use super::noise::Noise;
 use super::numbers::Sums;
 use super::observed::{Observed, Right};
 use super::part::{Part, estimate, quantiles};
 use super::verdict::{self, Evidence, Limits};
-use crate::stats::Reason;
-use crate::stats::fixed::{Alternative, Look};
-use crate::stats::paired::{Ranks, clustered};
 
 /// Segments and fields that are told apart; more go into one.
 const NAMES: usize = 1_000;
@@ -66,6 +62,8 @@ pub struct Analysis {
     not_finite: u64,
     largest: Vec<Example>,
     outliers: Vec<Outlier>,
+    /// By how much the shadow was slower, microseconds; 0 where it was not.
+    slower: Latencies,
     labelled: Labelled,
     /// Sum and sum of squares of what compared records stand for.
     weights: (f64, f64),
@@ -91,6 +89,7 @@ impl Analysis {
             not_finite: 0,
             largest: Vec::new(),
             outliers: Vec::new(),
+            slower: Latencies::default(),
             labelled: Labelled::default(),
             weights: (0.0, 0.0),
             without_user: 0,
@@ -125,16 +124,31 @@ impl Analysis {
         self.weights.0 += weight;
         self.weights.1 += weight * weight;
         let told = match (seen.numbers, seen.difference) {
-            (Some((x, y)), _) => self.numbers.take(x, y, bucket),
-            (None, Some(difference)) => self.numbers.take_difference(difference, bucket),
+            (Some((x, y)), _) => self.numbers.take(x, y, bucket, weight),
+            (None, Some(difference)) => self.numbers.take_difference(difference, bucket, weight),
             (None, None) => true,
         };
         self.not_finite += u64::from(!told);
         self.differing(seen, agrees, weight);
         if !agrees {
+            self.labelled(seen, bucket);
             self.example(seen);
         }
-        self.outlier(seen);
+        self.outlier(seen, weight);
+    }
+
+    /// What people said of a disagreement.
+    fn labelled(&mut self, seen: &Observed<'_>, bucket: usize) {
+        let Some(right) = seen.id.as_ref().and_then(|id| self.settings.labels.get(id.as_ref())).copied() else {
+            return;
+        };
+        self.labelled.count(right);
+        self.all.said(bucket, right);
+        let name = seen.segment.as_deref().unwrap_or("default");
+        let name = if self.segments.contains_key(name) { name } else { OTHERS };
+        if let Some(part) = self.segments.get_mut(name) {
+            part.said(bucket, right);
+        }
     }
 
     fn differing(&mut self, seen: &Observed<'_>, agrees: bool, weight: f64) {
@@ -158,17 +172,6 @@ impl Analysis {
     }
 
     fn example(&mut self, seen: &Observed<'_>) {
-        if let Some(id) = &seen.id
-            && let Some(right) = self.settings.labels.get(id.as_ref())
-        {
-            self.labelled.found += 1;
-            match right {
-                Right::Primary => self.labelled.primary += 1,
-                Right::Shadow => self.labelled.shadow += 1,
-                Right::Both => self.labelled.both += 1,
-                Right::Neither => self.labelled.neither += 1,
-            }
-        }
         let difference = seen.numbers.map(|(x, y)| y - x).or(seen.difference);
         #[expect(clippy::cast_precision_loss, reason = "a few fields")]
         let size = difference.map_or(seen.differences.len() as f64, f64::abs);
@@ -193,9 +196,10 @@ impl Analysis {
         keep(&mut self.largest, example, self.settings.top, |e| e.size);
     }
 
-    fn outlier(&mut self, seen: &Observed<'_>) {
+    fn outlier(&mut self, seen: &Observed<'_>, weight: f64) {
         let (Some(primary), Some(shadow)) = (seen.primary.micros, seen.shadow.micros) else { return };
         let slower = shadow - primary;
+        self.slower.take(slower.max(0.0), weight);
         if slower > 0.0 && belongs(&self.outliers, slower, self.settings.top, |o| o.shadow - o.primary) {
             let outlier = Outlier {
                 id: text(seen.id.as_ref()),
@@ -235,7 +239,7 @@ impl Analysis {
             fields: self.fields(),
             changes: self.changes.top(self.settings.top),
             changes_missed: self.changes.missed(),
-            numbers: self.numbers_found(alpha, independent),
+            numbers: self.numbers.found(alpha, independent),
             largest: self.largest.clone(),
             latency: (self.all.primary.total() > 0.0 || self.all.shadow.total() > 0.0).then(|| Latency {
                 primary: quantiles(&self.all.primary),
@@ -243,7 +247,8 @@ impl Analysis {
                 precision: Latencies::PRECISION,
             }),
             outliers: self.outliers.clone(),
-            labels: (labels > 0).then(|| said(labelled, alpha)),
+            slow: slow(&self.slower),
+            labels: (labels > 0).then(|| labelled.judged(alpha)),
             verdict: verdict::judge(&evidence, &segments, &self.settings.limits),
             charts: self.charts(),
             notes: self.notes(independent),
@@ -274,52 +279,6 @@ impl Analysis {
         fields
     }
 
-    fn numbers_found(&self, alpha: f64, independent: bool) -> Option<Numbers> {
-        let sums = &self.numbers;
-        let mut found = Numbers {
-            pairs: sums.differences.count(),
-            primary_mean: sums.pairs.means().map(|m| m.0),
-            shadow_mean: sums.pairs.means().map(|m| m.1),
-            mean: sums.differences.mean()?,
-            mean_absolute: sums.differences.mean_absolute()?,
-            deviation: sums.differences.deviation(),
-            largest: sums.differences.largest()?,
-            ..Numbers::default()
-        };
-        let between = if independent {
-            Err("nothing is known of the users".to_owned())
-        } else {
-            clustered::mean(&sums.by_bucket, alpha).map_err(|reason| reason.to_string())
-        };
-        match between {
-            Ok(mean) => (found.interval, found.p) = (Some(mean.interval), Some(mean.test.p)),
-            Err(reason) => found.interval_reason = Some(reason),
-        }
-        match sums.differences.t_test(alpha, Alternative::TwoSided, Look::Only) {
-            Ok(t) => {
-                found.t = Some([t.test.statistic, t.test.df, t.test.p]);
-                found.t_interval = Some(t.interval);
-            }
-            Err(reason) => found.t_reason = Some(reason.to_string()),
-        }
-        let correlated = sums.pairs.pearson(alpha).and_then(|r| Ok((r, sums.ranks.spearman()?)));
-        match correlated {
-            Ok((pearson, spearman)) => {
-                found.pearson = Some(pearson.r);
-                found.pearson_interval = pearson.interval;
-                found.spearman = Some(RankTest {
-                    statistic: spearman.rho,
-                    p: spearman.test.map(|t| t.p),
-                    error: spearman.error,
-                    pairs: sums.pairs.count(),
-                });
-            }
-            Err(reason) => found.correlation_reason = Some(reason.to_string()),
-        }
-        found.wilcoxon = wilcoxon(&sums.ranks).ok();
-        Some(found)
-    }
-
     fn charts(&self) -> Charts {
         let (bars, counts) = self.numbers.bars.shown();
         let shares: Vec<f64> = (1..=99).map(|s| f64::from(s) / 100.0).chain([0.995, 0.999]).collect();
@@ -329,7 +288,7 @@ impl Analysis {
         } else {
             Curves::default()
         };
-        Charts { scatter: self.numbers.points.clone(), bars, counts, curves }
+        Charts { scatter: self.numbers.points(), bars, counts, curves }
     }
 
     fn notes(&self, independent: bool) -> Vec<String> {
@@ -342,7 +301,7 @@ impl Analysis {
         }
         if self.weights.1 > self.weights.0 + 0.5 {
             notes.push(
-                "Records are kept in different shares. Agreement, fields and latencies are weighted back; the statistics of numbers are of the records as they are."
+                "Records are kept in different shares: each stands for as many comparisons as its share says, and intervals and tests know that it is one record."
                     .to_owned(),
             );
         }
@@ -362,9 +321,11 @@ impl Analysis {
     }
 }
 
-fn wilcoxon(ranks: &Ranks) -> Result<RankTest, Reason> {
-    let found = ranks.signed_rank(Alternative::TwoSided, Look::Only)?;
-    Ok(RankTest { statistic: found.test.statistic, p: Some(found.test.p), error: found.error, pairs: found.pairs })
+/// Beyond Tukey's outer fence: Tukey 1977, "Exploratory Data Analysis", section 2D.
+fn slow(slower: &Latencies) -> Option<Slow> {
+    let (low, high) = (slower.quantile(0.25)?, slower.quantile(0.75)?);
+    let beyond = high + 3.0 * (high - low);
+    Some(Slow { beyond, pairs: slower.above(beyond) })
 }
 
 fn count(counts: &mut BTreeMap<String, f64>, name: &str, weight: f64) {

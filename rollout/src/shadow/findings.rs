@@ -37,6 +37,8 @@ pub struct Findings {
     pub latency: Option<Latency>,
     /// Pairs in which the shadow took longest beyond the version in service.
     pub outliers: Vec<Outlier>,
+    /// How many pairs are far beyond the others in that; none: records have no latencies.
+    pub slow: Option<Slow>,
     /// Who was right where people said so; none: nobody did.
     pub labels: Option<Labelled>,
     /// What should be done.
@@ -101,11 +103,11 @@ pub struct Field {
     pub counts: bool,
 }
 
-/// The numbers of pairs: `shadow - primary`.
+/// The numbers of pairs: `shadow - primary`. Each pair stands for as many comparisons as its share says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Numbers {
-    /// Pairs with a difference.
+    /// Records with a difference.
     pub pairs: f64,
     /// Mean of the version in service; none: only differences are told.
     pub primary_mean: Option<f64>,
@@ -219,6 +221,16 @@ pub struct Outlier {
     pub shadow: f64,
 }
 
+/// Pairs whose shadow was slower by much more than usual.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Slow {
+    /// Microseconds by which the shadow took longer: three interquartile ranges above the upper quartile.
+    pub beyond: f64,
+    /// Pairs beyond it.
+    pub pairs: f64,
+}
+
 /// Who was right, in disagreements that people looked at.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -249,8 +261,8 @@ pub struct Charts {
     pub scatter: Vec<[f64; 2]>,
     /// Middles of the bars of differences; the outermost hold all beyond.
     pub bars: Vec<f64>,
-    /// Counts of the bars.
-    pub counts: Vec<u64>,
+    /// Pairs in each bar.
+    pub counts: Vec<f64>,
     /// Latency curves.
     pub curves: Curves,
 }

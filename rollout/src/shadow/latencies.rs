@@ -53,6 +53,12 @@ impl Latencies {
         self.most
     }
 
+    /// How many lie above a latency, to within a bin.
+    #[must_use]
+    pub fn above(&self, micros: f64) -> f64 {
+        self.counts.iter().skip(bin(micros.max(0.0)) + 1).sum()
+    }
+
     /// Variance of single latencies.
     #[must_use]
     pub fn variance(&self) -> f64 {

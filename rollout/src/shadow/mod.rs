@@ -7,11 +7,14 @@
 //! What this does not do: compare answers (`headgate-compare` did, in the proxy), read files, or decide a rollout's step: that is
 //! the rollout's judge.
 
+mod accepted;
 mod analysis;
 mod changes;
+mod errors;
 mod findings;
 mod labels;
 mod latencies;
+mod latency;
 mod noise;
 mod numbers;
 mod observed;
@@ -22,7 +25,7 @@ pub use analysis::{Analysis, Settings};
 pub use changes::{Change, Changes};
 pub use findings::{
     Charts, Curves, Estimate, Example, Field, Findings, Labelled, Latency, Numbers, Outlier, Quantiles, RankTest,
-    Segment,
+    Segment, Slow,
 };
 pub use latencies::Latencies;
 pub use noise::Noise;

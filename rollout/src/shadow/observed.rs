@@ -91,3 +91,11 @@ pub enum Right {
     /// Neither.
     Neither,
 }
+
+impl Right {
+    /// Whether the shadow's answer was no worse than the other: right, or as good.
+    #[must_use]
+    pub const fn accepts(self) -> bool {
+        matches!(self, Self::Shadow | Self::Both)
+    }
+}

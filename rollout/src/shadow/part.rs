@@ -2,7 +2,7 @@
 
 use super::findings::{Estimate, Quantiles, Segment};
 use super::latencies::Latencies;
-use super::observed::Observed;
+use super::observed::{Observed, Right};
 use super::verdict::{Evidence, Timings};
 use crate::stats::paired::clustered;
 use crate::stats::{Arm, design};
@@ -11,6 +11,8 @@ use crate::stats::{Arm, design};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Part {
     pub(super) agreement: Arm,
+    /// Disagreements that people looked at, and those in which they accept the shadow's answer.
+    accepted: Arm,
     primary_errors: Arm,
     shadow_errors: Arm,
     pub(super) primary: Latencies,
@@ -44,6 +46,11 @@ impl Part {
         }
     }
 
+    /// Takes in what a person said of a disagreement.
+    pub(super) fn said(&mut self, bucket: usize, right: Right) {
+        self.accepted.add(bucket, 1.0, if right.accepts() { 1.0 } else { 0.0 });
+    }
+
     /// What the verdict is about.
     pub(super) fn evidence(&self, segment: &str, independent: bool, worth: f64) -> Evidence {
         let scaled = |arm: &Arm| {
@@ -61,6 +68,7 @@ impl Part {
                 if independent { 1.0 / worth } else { design::of_mean(sums, latencies.variance()).max(1.0 / worth) };
             (latencies.total() > 0.0).then(|| Timings {
                 histogram: latencies.histogram(),
+                fine: Some(latencies.clone()),
                 p95: latencies.quantile(0.95),
                 effect,
             })
@@ -68,6 +76,7 @@ impl Part {
         Evidence {
             segment: segment.to_owned(),
             agreement: scaled(&self.agreement),
+            accepted: self.accepted.clone(),
             primary_errors: scaled(&self.primary_errors),
             shadow_errors: scaled(&self.shadow_errors),
             primary: timings(&self.primary, &self.primary_micros),

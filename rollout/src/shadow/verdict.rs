@@ -6,6 +6,8 @@
 
 use serde::Serialize;
 
+use super::latencies::Latencies;
+use super::{accepted, errors, latency};
 use crate::stats::cell::{Arm, Stratum};
 use crate::stats::compare::{self, Ask, Limit, Worse};
 use crate::stats::counts::Clustering;
@@ -53,6 +55,8 @@ pub struct Evidence {
     pub segment: String,
     /// Compared pairs, and those that agree, by bucket of users.
     pub agreement: Arm,
+    /// Disagreements that people looked at, and those in which they accept the shadow's answer (it was right, or as good), by bucket.
+    pub accepted: Arm,
     /// Pairs, and errors of the version in service, by bucket of users.
     pub primary_errors: Arm,
     /// Pairs, and errors of the shadow.
@@ -70,6 +74,8 @@ pub struct Evidence {
 pub struct Timings {
     /// By edges.
     pub histogram: Histogram,
+    /// The same in finer bins, where they are known.
+    pub fine: Option<Latencies>,
     /// The p95 as exactly as it is known.
     pub p95: Option<f64>,
     /// How much users who come back blow up the variance, at least 1.
@@ -228,8 +234,10 @@ fn agreement(seen: &Evidence, limits: &Limits, alpha: f64) -> Check {
         Ok(share) => share,
         Err(reason) => return unmeasured("agreement", seen, &reason.to_string()),
     };
+    let people = accepted::of(&seen.agreement, &seen.accepted, seen.independent, alpha);
+    let by_people = share.low < limits.agreement && people.is_some_and(|people| people.low >= limits.agreement);
     let held = match share {
-        _ if share.low >= limits.agreement => Held::Holds,
+        _ if share.low >= limits.agreement || by_people => Held::Holds,
         _ if share.high < limits.agreement => Held::Fails,
         _ => Held::Open,
     };
@@ -237,19 +245,32 @@ fn agreement(seen: &Evidence, limits: &Limits, alpha: f64) -> Check {
     let more = (held == Held::Open).then(|| more(units, share.value, limits.agreement, share.low, share.high));
     let said = match more {
         Some(more) => format!("not decided: about {more:.0} more comparisons would tell"),
+        None if by_people => "as people judge, at least what is asked for".to_owned(),
         None if held == Held::Holds => "at least what is asked for".to_owned(),
         None => "less than what is asked for".to_owned(),
     };
+    let looked = people.map_or_else(String::new, |people| {
+        format!(
+            "; people accept the shadow's answer in {:.0} of the {:.0} disagreements they looked at, so {} ({} to {}) agree or would be accepted",
+            people.accepted,
+            people.looked,
+            percent(people.value),
+            percent(people.low),
+            percent(people.high)
+        )
+    });
+    let shown =
+        people.filter(|_| by_people).map_or((share.value, [share.low, share.high]), |p| (p.value, [p.low, p.high]));
     Check {
         name: "agreement",
         segment: seen.segment.clone(),
         held,
-        measured: Some(share.value),
-        bounds: Some([share.low, share.high]),
+        measured: Some(shown.0),
+        bounds: Some(shown.1),
         allowed: Some(limits.agreement),
         more,
         sentence: format!(
-            "agreement{} is {} ({} to {}) over {units:.0} comparisons, {} is asked for: {said}",
+            "agreement{} is {} ({} to {}) over {units:.0} comparisons{looked}; {} is asked for: {said}",
             place(&seen.segment),
             percent(share.value),
             percent(share.low),
@@ -282,22 +303,34 @@ fn errors(seen: &Evidence, limits: &Limits, alpha: f64) -> Check {
     let ask = Ask { alpha, worse: Worse::Higher, clustering };
     let limit = Limit { ratio: limits.errors, floor: limits.errors_floor };
     let found = compare::rate(&strata, &limit, &ask);
-    let (held, bounds, why) = match &found {
-        Ok(found) if found.exceeded && shadow > allowed => (Held::Fails, bounds(found.low, found.high, primary), ""),
-        Ok(found) if shadow <= allowed => (Held::Holds, bounds(found.low, found.high, primary), ""),
-        Ok(found) => (Held::Open, bounds(found.low, found.high, primary), ", which may be chance"),
-        Err(_) if shadow <= allowed => (Held::Holds, None, ""),
-        Err(_) => (Held::Open, None, ", and there are too few to say more"),
+    let share = clustered::share(&seen.shadow_errors, seen.independent, alpha).ok();
+    let growth = errors::growth(
+        &seen.primary_errors,
+        &seen.shadow_errors,
+        limits.errors,
+        limits.errors_floor,
+        seen.independent,
+        alpha,
+    );
+    let (held, why) = match &found {
+        Ok(found) if found.exceeded && shadow > allowed => (Held::Fails, ""),
+        _ if shadow <= allowed && growth.is_some_and(|times| times <= 1.0) => (Held::Holds, ""),
+        _ if shadow <= allowed => (Held::Open, ", but that may be chance"),
+        _ => (Held::Open, ", which may be chance"),
     };
     let units = seen.shadow_errors.units();
+    // Beyond the limit by what may be chance: as far as the shadow's own interval must shrink.
+    let more = growth
+        .map(|times| (units * (times - 1.0)).max(1.0).ceil())
+        .or_else(|| share.map(|share| more(units, shadow, allowed, share.low, share.high)));
     Check {
         name: "errors",
         segment: seen.segment.clone(),
         held,
         measured: Some(shadow),
-        bounds,
+        bounds: share.map(|share| [share.low, share.high]),
         allowed: Some(allowed),
-        more: (held == Held::Open).then(|| units.max(limits.comparisons).ceil()),
+        more: (held == Held::Open).then(|| more.unwrap_or(limits.comparisons)),
         sentence: format!(
             "errors{}: {} of the shadow's answers, {} of those of the version in service, at most {} is allowed{why}",
             place(&seen.segment),
@@ -306,10 +339,6 @@ fn errors(seen: &Evidence, limits: &Limits, alpha: f64) -> Check {
             percent(allowed),
         ),
     }
-}
-
-fn bounds(low: Option<f64>, high: Option<f64>, base: f64) -> Option<[f64; 2]> {
-    Some([(base + low?).clamp(0.0, 1.0), (base + high?).clamp(0.0, 1.0)])
 }
 
 fn latency(seen: &Evidence, limits: &Limits, alpha: f64) -> Check {
@@ -330,19 +359,28 @@ fn latency(seen: &Evidence, limits: &Limits, alpha: f64) -> Check {
     let pair = Pair { canary: shadow.histogram.clone(), baseline: primary.histogram.clone() };
     let limit = Limit { ratio: limits.latency, floor: limits.latency_floor };
     let found = quantile::compare(&[pair], &limit, &ask).ok();
+    // Each at half of alpha, so that both together hold.
+    let of = |timings: &Timings| latency::bounds(timings, 0.95, effect, buckets, alpha / 2.0);
+    let bounds = of(shadow);
+    let least = of(primary).map(|[low, _]| (low * limits.latency).max(low + limits.latency_floor));
+    let holds = matches!((bounds, least), (Some([_, high]), Some(least)) if high <= least);
     let held = match &found {
         Some(found) if found.exceeded && ours > allowed => Held::Fails,
-        _ if ours <= allowed => Held::Holds,
+        _ if ours <= allowed && holds => Held::Holds,
         _ => Held::Open,
     };
     let ms = |micros: f64| format!("{:.2} ms", micros / 1_000.0);
-    let why = if held == Held::Open { ", which may be chance" } else { "" };
+    let why = match held {
+        Held::Open if ours <= allowed => ", but that may be chance",
+        Held::Open => ", which may be chance",
+        _ => "",
+    };
     Check {
         name: "latency",
         segment: seen.segment.clone(),
         held,
         measured: Some(ours),
-        bounds: found.and_then(|f| Some([f.canary_low?, f.canary_high?])),
+        bounds,
         allowed: Some(allowed),
         more: (held == Held::Open).then(|| shadow.histogram.total().max(limits.comparisons).ceil()),
         sentence: format!(

@@ -12,5 +12,6 @@ mod drift_simulated;
 mod evidence_simulated;
 mod experiment_simulated;
 mod paired;
+mod paired_simulated;
 mod published;
 mod sequential_simulated;

@@ -7,6 +7,7 @@
 //! Pairs of one user are not independent: [`clustered`] takes variances from between buckets of users, and those are the
 //! intervals to decide by. The textbook tests beside them assume independent pairs, and say so.
 
+mod binned;
 pub mod clustered;
 mod moments;
 mod ranks;

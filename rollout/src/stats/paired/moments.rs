@@ -1,6 +1,9 @@
 //! Sums over pairs: mean difference, its deviation, the paired t-test and Pearson's correlation, exact in one pass.
+//!
+//! A pair may stand for several that were not kept: its weight is 1 / the chance with which it was. Then means, deviations and correlations
+//! estimate those of all pairs, kept or not, and errors are those of such estimates.
 
-use super::super::fixed::means::{Moments, t_isf, t_sf};
+use super::super::fixed::means::{t_isf, t_sf};
 use super::super::fixed::{Alternative, Look, Test};
 use super::super::normal;
 use super::super::reason::{Reason, probability};
@@ -9,6 +12,9 @@ use super::super::reason::{Reason, probability};
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pairs {
     n: f64,
+    /// Sum of weights, and of their squares.
+    w: f64,
+    ww: f64,
     x: f64,
     y: f64,
     d: f64,
@@ -16,6 +22,9 @@ pub struct Pairs {
     yy: f64,
     xy: f64,
     dd: f64,
+    /// Mean and squares of `y - x`, weighed by squared weights: what the error of the mean is made of.
+    heavy: f64,
+    heavy_dd: f64,
     absolute: f64,
     largest: f64,
 }
@@ -41,25 +50,44 @@ pub struct Pearson {
 }
 
 impl Pairs {
-    /// Takes in a pair. Welford 1962, and for products Chan, Golub and LeVeque 1983, eq. 1.3 with one observation.
+    /// Takes in a pair that stands for itself.
     ///
     /// # Errors
     /// [`Reason::NotFinite`], and then nothing changes.
     pub fn push(&mut self, x: f64, y: f64) -> Result<(), Reason> {
+        self.weighed(x, y, 1.0)
+    }
+
+    /// Takes in a pair that stands for `weight` of them. Welford 1962, with weights West 1979 (Communications of the ACM 22), and for
+    /// products Chan, Golub and LeVeque 1983, eq. 1.3 with one observation.
+    ///
+    /// # Errors
+    /// [`Reason::NotFinite`], also of a weight that is not above 0; and then nothing changes.
+    pub fn weighed(&mut self, x: f64, y: f64, weight: f64) -> Result<(), Reason> {
         let d = y - x;
         if !(x.is_finite() && y.is_finite() && d.is_finite()) {
             return Err(Reason::NotFinite("a value of a pair"));
         }
+        if !(weight.is_finite() && weight > 0.0) {
+            return Err(Reason::NotFinite("a weight"));
+        }
         self.n += 1.0;
+        self.w += weight;
+        let share = weight / self.w;
         let (dx, dy, dd) = (x - self.x, y - self.y, d - self.d);
-        self.x += dx / self.n;
-        self.y += dy / self.n;
-        self.d += dd / self.n;
-        self.xx += dx * (x - self.x);
-        self.yy += dy * (y - self.y);
-        self.xy += dx * (y - self.y);
-        self.dd += dd * (d - self.d);
-        self.absolute += (d.abs() - self.absolute) / self.n;
+        self.x += dx * share;
+        self.y += dy * share;
+        self.d += dd * share;
+        self.xx += weight * dx * (x - self.x);
+        self.yy += weight * dy * (y - self.y);
+        self.xy += weight * dx * (y - self.y);
+        self.dd += weight * dd * (d - self.d);
+        let squared = weight * weight;
+        self.ww += squared;
+        let heavy = d - self.heavy;
+        self.heavy += heavy * (squared / self.ww);
+        self.heavy_dd += squared * heavy * (d - self.heavy);
+        self.absolute += (d.abs() - self.absolute) * share;
         self.largest = self.largest.max(d.abs());
         Ok(())
     }
@@ -69,9 +97,13 @@ impl Pairs {
         if other.n <= 0.0 {
             return;
         }
-        let n = self.n + other.n;
-        let weight = self.n * other.n / n;
-        let share = other.n / n;
+        let w = self.w + other.w;
+        let weight = self.w * other.w / w;
+        let share = other.w / w;
+        let ww = self.ww + other.ww;
+        let heavy = other.heavy - self.heavy;
+        self.heavy_dd += other.heavy_dd + heavy * heavy * (self.ww * other.ww / ww);
+        self.heavy += heavy * (other.ww / ww);
         let (dx, dy, dd) = (other.x - self.x, other.y - self.y, other.d - self.d);
         self.xx += other.xx + dx * dx * weight;
         self.yy += other.yy + dy * dy * weight;
@@ -82,13 +114,20 @@ impl Pairs {
         self.d += dd * share;
         self.absolute += (other.absolute - self.absolute) * share;
         self.largest = self.largest.max(other.largest);
-        self.n = n;
+        self.n += other.n;
+        (self.w, self.ww) = (w, ww);
     }
 
-    /// How many pairs.
+    /// How many pairs were taken in.
     #[must_use]
     pub fn count(&self) -> f64 {
         self.n
+    }
+
+    /// How many pairs of equal weight would tell as much: Kish 1965, section 11.7. The count, where all weights are equal.
+    #[must_use]
+    pub fn effective(&self) -> f64 {
+        if self.ww > 0.0 { self.w * (self.w / self.ww) } else { 0.0 }
     }
 
     /// Means of `x` and of `y`; `None` without pairs.
@@ -118,41 +157,38 @@ impl Pairs {
     /// Standard deviation of `y - x`, with `n - 1` in the denominator; `None` with fewer than 2 pairs.
     #[must_use]
     pub fn deviation(&self) -> Option<f64> {
-        (self.n > 1.0).then(|| (self.dd / (self.n - 1.0)).sqrt())
+        (self.n > 1.0).then(|| (self.dd / self.w * (self.n / (self.n - 1.0))).sqrt())
     }
 
-    /// Count, mean and variance of `y - x`.
-    ///
-    /// # Errors
-    /// [`Reason::TooFew`] with fewer than 2 pairs; [`Reason::NotFinite`] when squares overflow.
-    pub fn differences(&self) -> Result<Moments, Reason> {
-        if self.n < 2.0 {
-            return Err(Reason::TooFew { what: "pairs", have: self.n, need: 2.0 });
-        }
-        Moments::new(self.n, self.d, self.dd / (self.n - 1.0))
-    }
-
-    /// Paired t-test of `y` against `x`: Student 1908 (Biometrika 6), on the differences.
+    /// Paired t-test of `y` against `x`: Student 1908 (Biometrika 6), on the differences. With weights the error of the mean is that of a ratio
+    /// of sums over pairs (Cochran 1977, "Sampling Techniques", eq. 6.13), which is Student's where all weights are equal.
     ///
     /// Assumes independent pairs; where users repeat, decide by [`super::clustered::mean`].
     ///
     /// # Errors
-    /// [`Reason::Peeking`], [`Reason::TooFew`] below 2 pairs, [`Reason::ZeroVariance`] when all differences are equal.
+    /// [`Reason::Peeking`], [`Reason::TooFew`] below 2 pairs, [`Reason::ZeroVariance`] when all differences are equal,
+    /// [`Reason::NotFinite`] when squares overflow.
     pub fn t_test(&self, alpha: f64, alternative: Alternative, look: Look) -> Result<PairedT, Reason> {
         look.once()?;
         probability("alpha", alpha)?;
-        let differences = self.differences()?;
-        let error = differences.error().sqrt();
+        if self.n < 2.0 {
+            return Err(Reason::TooFew { what: "pairs", have: self.n, need: 2.0 });
+        }
+        let off = self.heavy - self.d;
+        let error = (self.n / (self.n - 1.0) * (self.heavy_dd + self.ww * off * off)).sqrt() / self.w;
+        if !error.is_finite() {
+            return Err(Reason::NotFinite("a sum of squares"));
+        }
         if error <= 0.0 {
             return Err(Reason::ZeroVariance);
         }
-        let (df, statistic) = (self.n - 1.0, differences.mean / error);
+        let (df, statistic) = (self.n - 1.0, self.d / error);
         let half = t_isf(0.5 * alpha, df)? * error;
         let test = Test { statistic, df, p: t_p(statistic, df, alternative)? };
-        Ok(PairedT { test, interval: [differences.mean - half, differences.mean + half] })
+        Ok(PairedT { test, interval: [self.d - half, self.d + half] })
     }
 
-    /// Pearson's correlation of `x` and `y` (1896), exact whatever the number of pairs.
+    /// Pearson's correlation of `x` and `y` (1896), exact whatever the number of pairs. Its interval and test rest on [`Self::effective`] pairs.
     ///
     /// # Errors
     /// [`Reason::TooFew`] below 2 pairs, [`Reason::ZeroVariance`] when either side is constant, [`Reason::NotFinite`] when squares overflow.
@@ -168,12 +204,13 @@ impl Pairs {
             return Err(Reason::ZeroVariance);
         }
         let r = (self.xy / self.xx.sqrt() / self.yy.sqrt()).clamp(-1.0, 1.0);
-        let interval = (self.n > 3.0).then(|| {
-            let half = normal::isf(0.5 * alpha) / (self.n - 3.0).sqrt();
+        let n = self.effective();
+        let interval = (n > 3.0).then(|| {
+            let half = normal::isf(0.5 * alpha) / (n - 3.0).sqrt();
             let z = r.atanh();
             [(z - half).tanh(), (z + half).tanh()]
         });
-        Ok(Pearson { r, interval, test: of_no_correlation(r, self.n, Alternative::TwoSided)? })
+        Ok(Pearson { r, interval, test: of_no_correlation(r, n, Alternative::TwoSided)? })
     }
 }
 

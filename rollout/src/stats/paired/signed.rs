@@ -10,7 +10,8 @@ const MOST_EXACT: usize = 50;
 /// Wilcoxon's signed-rank test of differences `y - x` (Wilcoxon 1945, Biometrics Bulletin 1). Differences of 0 are left out, as he did.
 ///
 /// Statistic: the sum of the ranks of positive differences. Up to 50 differences without ties the distribution is exact, else normal with
-/// correction for ties (Lehmann 1975, "Nonparametrics", eq. 3.13) and without continuity correction. Assumes independent pairs.
+/// the variance of the ranks as they are, ties included (Lehmann 1975, "Nonparametrics", eq. 3.13), and without continuity correction. Assumes
+/// independent pairs.
 ///
 /// # Errors
 /// [`Reason::Peeking`]; [`Reason::NotFinite`]; [`Reason::NoData`] when nothing differs.
@@ -19,44 +20,71 @@ pub fn signed_rank(
     alternative: Alternative,
     look: Look,
 ) -> Result<SignedRank, Reason> {
+    weighed(differences.map(|difference| (difference, 1.0)), alternative, look)
+}
+
+/// The same of differences with weights: each rank is the one among all differences that the weights stand for, and counts as often as its
+/// weight says. Given sizes and weights, signs are a fair coin's where nothing differs, so the statistic's variance is the sum of
+/// squares of what each may add. It is told in ranks of the differences that are there.
+pub(super) fn weighed(
+    differences: impl Iterator<Item = (f64, f64)>,
+    alternative: Alternative,
+    look: Look,
+) -> Result<SignedRank, Reason> {
     look.once()?;
-    let mut sized: Vec<(f64, bool)> = Vec::new();
+    let mut sized: Vec<(f64, bool, f64)> = Vec::new();
     let mut zeros = 0.0;
-    for difference in differences {
+    for (difference, weight) in differences {
         if !difference.is_finite() {
             return Err(Reason::NotFinite("a difference"));
         }
         if difference == 0.0 {
             zeros += 1.0;
         } else {
-            sized.push((difference.abs(), difference > 0.0));
+            sized.push((difference.abs(), difference > 0.0, weight));
         }
     }
     if sized.is_empty() {
         return Err(Reason::NoData("differences other than 0"));
     }
     sized.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut before, mut positive, mut ties) = (0.0, 0.0, 0.0);
+    let (mut before, mut sums, mut ties) = (0.0, Sums::default(), false);
     for group in sized.chunk_by(|a, b| a.0 == b.0) {
-        #[expect(clippy::cast_precision_loss, reason = "counts of pairs in memory")]
-        let (size, up) = (group.len() as f64, group.iter().filter(|one| one.1).count() as f64);
-        positive += up * (before + 0.5 * (size + 1.0));
-        ties += size * size * size - size;
+        let size: f64 = group.iter().map(|one| one.2).sum();
+        ties |= group.len() > 1;
+        for (_, up, weight) in group {
+            let rank = weight * (before + 0.5 * (size + weight));
+            sums.positive += if *up { rank } else { 0.0 };
+            sums.all += rank;
+            sums.squares += rank * rank;
+        }
         before += size;
     }
-    let test = if sized.len() <= MOST_EXACT && ties == 0.0 {
-        Test { statistic: positive, df: f64::INFINITY, p: exact(positive, sized.len(), alternative) }
+    #[expect(clippy::cast_precision_loss, reason = "pairs in memory")]
+    let pairs = sized.len() as f64;
+    let even = sized.windows(2).all(|two| matches!(two, [a, b] if a.2 == b.2));
+    let statistic = sums.positive * (pairs / before).powi(2);
+    let p = if sized.len() <= MOST_EXACT && !ties && even {
+        exact(statistic, sized.len(), alternative)
     } else {
-        let z = standard(positive, before, ties);
-        Test { statistic: positive, df: f64::INFINITY, p: alternative.normal(z) }
+        alternative.normal(sums.standard())
     };
-    Ok(SignedRank { test, pairs: before, zeros, error: None })
+    Ok(SignedRank { test: Test { statistic, df: f64::INFINITY, p }, pairs, zeros, error: None })
 }
 
-/// The statistic less its mean, over its deviation; `n` differences other than 0.
-pub(super) fn standard(positive: f64, n: f64, ties: f64) -> f64 {
-    let variance = n * (n + 1.0) * (2.0 * n + 1.0) / 24.0 - ties / 48.0;
-    (positive - n * (n + 1.0) / 4.0) / variance.sqrt()
+/// Of ranks, each times its weight.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    pub(super) positive: f64,
+    pub(super) all: f64,
+    pub(super) squares: f64,
+}
+
+impl Sums {
+    /// The statistic less its mean, over its deviation.
+    pub(super) fn standard(self) -> f64 {
+        (2.0 * self.positive - self.all) / self.squares.sqrt()
+    }
 }
 
 /// Shares of the `2^n` sign patterns, counted by their sum of ranks.
