@@ -18,7 +18,7 @@ pub(crate) struct Shadow {
 pub(crate) enum Kind {
     /// Is the shadow ready for users? From the proxies' counters, and its recommendation.
     #[command(
-        after_help = "Examples:\n  headgate shadow report target.yaml --route shop\n  headgate shadow report target.yaml --route shop --since 30s --agreement 99%\n\nCounters are summed over all proxies since they started, or over the time that --since says to watch.\nRecommendations: promote, fix latency, investigate disagreement, fix errors, need more comparisons."
+        after_help = "Examples:\n  headgate shadow report target.yaml --route shop\n  headgate shadow report target.yaml --route shop --since 30s --agreement 99%\n  headgate shadow report target.yaml --route shop --labels labels.jsonl\n\nCounters are summed over all proxies since they started, or over the time that --since says to watch.\nRecommendations: promote, fix latency, investigate disagreement, fix errors, need more comparisons."
     )]
     Report(Report),
     /// What records of comparisons say: agreement, differences, what changed into what, latencies. Files of any size.
@@ -26,7 +26,7 @@ pub(crate) enum Kind {
         after_help = "Examples:\n  headgate shadow analyze records.jsonl\n  headgate shadow analyze records.*.jsonl --html shadow.html --labels labels.jsonl\n  zcat log.gz | headgate shadow analyze - --map old=champion.score --map new=challenger.score --map key=user_id --tolerance 0.01\n\nRead are one JSON object a line: the proxies' records, their lines in Envoy's log, or with --map another tool's log.\nNames for --map: old, new (numbers, texts or truth values), id, key, segment, agrees, old-status, new-status,\nold-latency, new-latency, error, difference, share, bucket. Paths: names with dots between, or a JSON pointer."
     )]
     Analyze(Analyze),
-    /// Say who was right where answers disagree; `analyze --labels` reckons with it.
+    /// Say who was right where answers disagree; `report` and `analyze` reckon with it.
     #[command(
         after_help = "Examples:\n  headgate shadow label records.jsonl --labels labels.jsonl --sample 20          # some that nobody has looked at\n  headgate shadow label records.jsonl --labels labels.jsonl --id r-17 --right shadow --note \"it is a 5\"\n\nLabels are only ever added to the file; of several for one request the last one holds."
     )]
@@ -74,6 +74,9 @@ pub(crate) struct Report {
     /// Watch for this long and judge what was counted meanwhile. Default: all since the proxies started.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) since: Option<Duration>,
+    /// Who was right where answers disagree, as `headgate shadow label` wrote it down of this route's records.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) limits: Limits,
 }
@@ -101,7 +104,7 @@ pub(crate) struct Analyze {
     /// Rows of each list.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) top: usize,
-    /// Pairs of numbers that are held for exact ranks (40 bytes each while they are ranked); beyond, ranks are binned.
+    /// Pairs of numbers that are held for exact ranks (64 bytes each while they are ranked); beyond, ranks are binned.
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) exact: usize,
     /// Write a self-contained page too.

@@ -51,7 +51,7 @@ pub(crate) fn page(found: &Findings, source: &str, skipped: &str) -> String {
         .map(|o| vec![o.id.clone(), o.segment.clone(), table::ms(o.primary), table::ms(o.shadow)])
         .collect();
     section(&mut out, "Slowest beside the version in service", &["Request", "Segment", "Old", "New"], &outliers);
-    for note in &found.notes {
+    for note in table::slow(found).iter().chain(&found.notes) {
         let _ = writeln!(out, "<p class=\"quiet\">{}</p>", escaped(note));
     }
     let data = serde_json::to_string(&found.charts).unwrap_or_else(|_| "null".to_owned()).replace('<', "\\u003c");

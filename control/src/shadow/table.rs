@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use headgate_rollout::shadow::{
-    Change, Check, Estimate, Example, Field, Findings, Held, Numbers, Quantiles, Recommendation, Verdict,
+    Change, Check, Estimate, Example, Field, Findings, Held, Labelled, Numbers, Quantiles, Recommendation, Verdict,
 };
 
 use crate::answer::{coloured, table};
@@ -56,17 +56,7 @@ pub(crate) fn findings(found: &Findings) -> String {
         }
     }
     if let Some(labels) = &found.labels {
-        let _ = writeln!(
-            out,
-            "Who was right, of {} looked at: shadow {}, version in service {}, both {}, neither {}; the shadow's share {}{}",
-            labels.found,
-            labels.shadow,
-            labels.primary,
-            labels.both,
-            labels.neither,
-            estimate(&labels.shadow_share),
-            labels.p.map_or_else(String::new, |p| format!(", p = {}", digits(p)))
-        );
+        let _ = writeln!(out, "{}", people(labels));
     }
     if found.segments.len() > 1 {
         section(
@@ -112,11 +102,38 @@ pub(crate) fn findings(found: &Findings) -> String {
         let rows: Vec<Vec<String>> =
             found.outliers.iter().map(|o| vec![o.id.clone(), o.segment.clone(), ms(o.primary), ms(o.shadow)]).collect();
         section(&mut out, "Slowest beside the version in service", &["request", "segment", "old", "new"], &rows);
+        if let Some(slow) = slow(found) {
+            let _ = writeln!(out, "{slow}");
+        }
     }
     for note in &found.notes {
         let _ = writeln!(out, "\n{note}");
     }
     out
+}
+
+/// What people said, in a line.
+pub(crate) fn people(labels: &Labelled) -> String {
+    format!(
+        "Who was right, of {} looked at: shadow {}, version in service {}, both {}, neither {}; the shadow's share {}{}",
+        labels.found,
+        labels.shadow,
+        labels.primary,
+        labels.both,
+        labels.neither,
+        estimate(&labels.shadow_share),
+        labels.p.map_or_else(String::new, |p| format!(", p = {}", digits(p)))
+    )
+}
+
+/// What is said of pairs whose shadow was much slower than usual; none: there are none.
+pub(crate) fn slow(found: &Findings) -> Option<String> {
+    let slow = found.slow.filter(|slow| slow.pairs > 0.0)?;
+    Some(format!(
+        "In {:.0} comparisons the shadow took more than {} longer than the version in service: far more than in most (three interquartile ranges above the upper quartile).",
+        slow.pairs,
+        ms(slow.beyond)
+    ))
 }
 
 fn section(out: &mut String, title: &str, headings: &[&str], rows: &[Vec<String>]) {

@@ -10,6 +10,7 @@ use super::limits;
 use crate::answer::Answer;
 use crate::cli::shadow::Analyze;
 use crate::exit::{Exit, Failure};
+use crate::shadow::labels::Labels;
 use crate::shadow::lines;
 use crate::shadow::record::{Mapping, Reader, Skipped};
 use crate::shadow::{labels, page, table};
@@ -25,18 +26,18 @@ pub(super) fn run(args: &Analyze) -> Result<Answer, Failure> {
         relative: args.relative_tolerance,
     };
     let reader = Reader::new(&mapping).map_err(|why| Failure::new(Exit::Usage, format!("--map: {why}")))?;
-    let (known, unread) = args.labels.as_deref().map_or_else(|| Ok((BTreeMap::new(), 0)), labels::read)?;
+    let known = args.labels.as_deref().map_or_else(|| Ok(Labels::default()), labels::read)?;
     let mut analysis = Analysis::new(Settings {
         exact: args.exact,
         top: args.top,
         limits: limits(&args.limits),
         noise: Noise::default(),
-        labels: known,
+        labels: known.rights(),
     });
     let read = each(&args.files, &reader, |seen| analysis.take(seen))?;
     let mut found = analysis.findings();
-    if unread > 0 {
-        found.notes.push(format!("{unread} lines of the labels could not be read and are left out."));
+    if known.unread > 0 {
+        found.notes.push(format!("{} lines of the labels could not be read and are left out.", known.unread));
     }
     let skipped = read.words();
     if found.records == 0 {

@@ -26,11 +26,14 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
 
 fn label(args: &Args, reader: &Reader, right: shadow::Right) -> Result<Answer, Failure> {
     let mut missing: BTreeSet<&str> = args.id.iter().map(String::as_str).collect();
+    let mut found: BTreeMap<String, (Option<String>, Option<usize>)> = BTreeMap::new();
     each(&args.files, reader, |seen| {
         if seen.agrees == Some(false)
             && let Some(id) = &seen.id
+            && args.id.iter().any(|wanted| wanted == id)
         {
             missing.remove(id.as_ref());
+            found.insert(id.to_string(), (seen.segment.as_deref().map(str::to_owned), seen.bucket));
         }
     })?;
     if !missing.is_empty() {
@@ -46,9 +49,11 @@ fn label(args: &Args, reader: &Reader, right: shadow::Right) -> Result<Answer, F
         shadow::Right::Neither => Right::Neither,
     };
     let time = clock::shown(clock::now());
-    let label =
-        |id: &String| Label { id: id.clone(), right, by: args.by.clone(), note: args.note.clone(), time: time.clone() };
-    let written: Vec<Label> = args.id.iter().map(label).collect();
+    let label = |(id, (segment, bucket))| {
+        let (by, note, time) = (args.by.clone(), args.note.clone(), time.clone());
+        Label { id, right, by, note, time, segment, bucket }
+    };
+    let written: Vec<Label> = found.into_iter().map(label).collect();
     labels::add(&args.labels, &written)?;
     let text =
         format!("{} written to {}", if written.len() == 1 { "1 label" } else { "labels" }, args.labels.display());
@@ -58,7 +63,7 @@ fn label(args: &Args, reader: &Reader, right: shadow::Right) -> Result<Answer, F
 /// Those of all disagreements without a label whose hashes are the least: each is as likely to be among them, and the next call shows the
 /// same until they have labels.
 fn sample(args: &Args, reader: &Reader, most: usize) -> Result<Answer, Failure> {
-    let (known, _) = labels::read(&args.labels)?;
+    let known = labels::read(&args.labels)?.by_id;
     let hash = Bucketer::new("labels", purpose::REPLICATE);
     let mut chosen: BTreeMap<(u64, String), (Value, Vec<String>)> = BTreeMap::new();
     let mut nameless = 0_u64;

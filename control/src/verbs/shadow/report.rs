@@ -15,7 +15,7 @@ use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::providers::envoy::{Bounds, Wanted, read};
 use crate::proxy::{Client, each};
-use crate::shadow::table;
+use crate::shadow::{labels, table};
 use crate::target::Target;
 
 pub(super) fn run(args: &Report) -> Result<Answer, Failure> {
@@ -23,6 +23,7 @@ pub(super) fn run(args: &Report) -> Result<Answer, Failure> {
         return Err(Failure::new(Exit::Usage, "--alpha must lie between 0 and 1, both excluded"));
     }
     let target = Target::read(&args.target)?;
+    let said = args.labels.as_deref().map(labels::read).transpose()?;
     let client = Client::new(Duration::from_secs(5));
     let mut readings = Readings::default();
     let mut totals = Totals::default();
@@ -33,10 +34,30 @@ pub(super) fn run(args: &Report) -> Result<Answer, Failure> {
     }
     let mut all = Shadowed::default();
     totals.shadow.values().for_each(|pairs| all.merge(pairs));
-    let whole = evidence("", &all);
-    let segments: Vec<Evidence> = totals.shadow.iter().map(|(name, pairs)| evidence(name, pairs)).collect();
+    let mut whole = evidence("", &all);
+    let mut segments: Vec<Evidence> = totals.shadow.iter().map(|(name, pairs)| evidence(name, pairs)).collect();
+    let mut unknown = false;
+    if let Some(said) = &said {
+        let (accepted, known) = said.accepted(None);
+        // Labels without a user say nothing of how far users differ.
+        unknown = !known;
+        if known {
+            whole.accepted = accepted;
+            segments.iter_mut().for_each(|one| one.accepted = said.accepted(Some(&one.segment)).0);
+        }
+    }
     let verdict = judge(&whole, &segments, &limits(&args.limits));
     let mut text = table::verdict(&verdict);
+    let people = said.as_ref().map(|said| said.judged(args.limits.alpha));
+    if let Some(people) = &people {
+        text.push_str(&format!("\n{}\n", table::people(people)));
+    }
+    if unknown {
+        text.push_str("\nSome labels do not tell the user's bucket (requests without a key), so they do not count for the verdict: `shadow analyze --labels` reckons with them.\n");
+    }
+    if let Some(unread) = said.as_ref().map(|said| said.unread).filter(|unread| *unread > 0) {
+        text.push_str(&format!("\n{unread} lines of the labels could not be read and are left out.\n"));
+    }
     if all.comparisons() == 0 {
         text.push_str(&format!(
             "\nNo comparison of route {} was counted: is its `shadow` in force, with a share above 0, and the filter headgate-shadow.wasm?\n",
@@ -46,8 +67,7 @@ pub(super) fn run(args: &Report) -> Result<Answer, Failure> {
     for gone in &missing {
         text.push_str(&format!("\nNot counted: {gone}\n"));
     }
-    let document =
-        json!({"verdict": verdict, "route": args.route, "proxies": target.proxies.len(), "missing": missing});
+    let document = json!({"verdict": verdict, "route": args.route, "proxies": target.proxies.len(), "missing": missing, "labels": people});
     Ok(Answer::done(document, text))
 }
 
@@ -119,6 +139,7 @@ fn evidence(segment: &str, pairs: &Shadowed) -> Evidence {
         primary: timings(&pairs.primary),
         shadow: timings(&pairs.shadow),
         independent: false,
+        ..Evidence::default()
     }
 }
 
@@ -136,5 +157,5 @@ fn timings(counters: &Counters) -> Option<Timings> {
     }
     let p95 = histogram.quantile(0.95).ok().map(|reading| reading.value);
     let effect = design::of_mean(&arm, histogram.variance()).max(1.0);
-    Some(Timings { histogram, p95, effect })
+    Some(Timings { histogram, p95, effect, fine: None })
 }
