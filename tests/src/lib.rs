@@ -43,6 +43,7 @@ pub use paths::{envoy_binary, headgate_binary, prometheus_binary, repository, sh
 pub use permit::{Permit, permits};
 pub use prometheus::Prometheus;
 pub use raw::raw;
+pub use relay::Relay;
 pub use upstream::{Conduct, Seen, Upstream};
 pub use wait::wait_until;
 pub use websocket::WebSocket;

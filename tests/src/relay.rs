@@ -1,5 +1,5 @@
 //! A port that is known before the address behind it is: Envoy's bootstrap names its admin interface as the upstream of the
-//! read-only listener, but with port 0 the interface's own port is known only once Envoy runs.
+//! read-only listener, but with port 0 the interface's own port is known only once Envoy runs. So is the port of a `headgate` that proxies of a bootstrap shall send to.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use crate::Result;
 
 /// Passes connections on to an address that is told later. Ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Relay {
+pub struct Relay {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     target: watch::Sender<Option<SocketAddr>>,
@@ -18,7 +18,17 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) async fn start() -> Result<Self> {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Listens on a port of its own; connections wait until an address is told.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
         let (target, known) = watch::channel(None);
@@ -38,7 +48,8 @@ impl Relay {
         Ok(Self { addr, target, task })
     }
 
-    pub(crate) fn pass_to(&self, addr: SocketAddr) {
+    /// Passes on to this address from now on.
+    pub fn pass_to(&self, addr: SocketAddr) {
         self.target.send_replace(Some(addr));
     }
 }

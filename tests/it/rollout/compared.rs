@@ -1,8 +1,9 @@
 //! A shadow step whose copies the filter compares: a version that agrees climbs, one that does not meets no user.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use headgate_tests::{Conduct, Result};
+use headgate_tests::{Conduct, Relay, Result, wait_until};
 use serde_json::{Value, json};
 
 use super::world::World;
@@ -80,5 +81,35 @@ async fn a_version_that_fails_copies_is_taken_back_for_its_errors() -> Result<()
     assert!(ran.out.contains("errorRate is"), "{}", ran.out);
     let seen = load.stop().await?;
     assert_eq!((seen.failed().len(), seen.canary.load(Ordering::Relaxed)), (0, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_that_runs_it_keeps_the_records_too() -> Result<()> {
+    let relay = Relay::start().await?;
+    let shadow = json!({"cluster": "model-v2", "share": 0, "timeoutMs": 5_000, "compare": {"body": "digest"}});
+    let world = World::recording(shadow, relay.addr()).await?;
+    world.applied().await?;
+    let rollout = world.rollout(|file| {
+        compared(file);
+        // All that disagrees is to be seen; it is not taken back for it.
+        file["spec"]["strategy"]["shadow"]["criteria"] = json!([{"metric": "agreement", "min": "0%"}]);
+    })?;
+    let records = world.path("records.jsonl");
+    let running = world.run(&rollout, &["--listen", "127.0.0.1:0", "--records", &records.display().to_string()])?;
+    let listening = running.tells("where it listens", |e| e["kind"] == "listening").await?;
+    let addr: SocketAddr =
+        listening["text"].as_str().unwrap_or_default().rsplit(' ').next().unwrap_or_default().parse()?;
+    relay.pass_to(addr);
+    let load = world.load().await?;
+    let lines = || std::fs::read_to_string(&records).map_or(0, |text| text.lines().count());
+    wait_until("the records of 100 pairs are written", || async { Ok(lines() >= 100) }).await?;
+    let ran = running.ended().await?;
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(load.stop().await?.failed().is_empty());
+    let found = world.headgate(&["shadow", "analyze", &records.display().to_string(), "--json"]).await?.json()?;
+    assert_eq!((found["records"].as_u64(), &found["skipped"]), (Some(lines() as u64), &json!({})), "{found}");
+    // The two versions' bodies tell their names.
+    assert_eq!((&found["agreement"]["value"], found["agreement"]["buckets"].as_u64() > Some(1)), (&json!(0.0), true));
     Ok(())
 }

@@ -26,6 +26,11 @@ pub(super) struct World {
     home: TempDir,
 }
 
+/// What is counted is shown five times a second.
+fn quick() -> Result<Bootstrap> {
+    Ok(Bootstrap::filter_state()?.edit(|bootstrap| bootstrap["stats_flush_interval"] = json!("0.2s")))
+}
+
 impl World {
     /// Everybody on the stable version; what is counted is there five times a second.
     pub(super) async fn start() -> Result<Self> {
@@ -34,22 +39,29 @@ impl World {
 
     /// The same with a bootstrap that a test changed.
     pub(super) async fn with(change: impl FnOnce(&mut Value)) -> Result<Self> {
-        Self::of(change, route(1, 0), None).await
+        let bootstrap = quick()?.edit(change);
+        Self::of(bootstrap, json!({"routes": [route(1, 0)]}), None).await
     }
 
     /// With the filter that compares, and a route with this shadow.
     pub(super) async fn comparing(shadow: Value) -> Result<Self> {
         let mut route = route(1, 0);
         route["shadow"] = shadow;
-        Self::of(|_| {}, route, Some(shadow_wasm()?)).await
+        Self::of(quick()?, json!({"routes": [route]}), Some(shadow_wasm()?)).await
     }
 
-    async fn of(change: impl FnOnce(&mut Value), route: Value, filter: Option<PathBuf>) -> Result<Self> {
+    /// The same, with records of all pairs posted to this address.
+    pub(super) async fn recording(shadow: Value, records: std::net::SocketAddr) -> Result<Self> {
+        let mut route = route(1, 0);
+        route["shadow"] = shadow;
+        let mut bootstrap = quick()?;
+        bootstrap.add_cluster("model-v1", "records", records)?;
+        let shadowing = json!({"records": {"cluster": "records", "everyMs": 50, "perSecond": 100_000}});
+        Self::of(bootstrap, json!({"routes": [route], "shadowing": shadowing}), Some(shadow_wasm()?)).await
+    }
+
+    async fn of(bootstrap: Bootstrap, plugin: Value, filter: Option<PathBuf>) -> Result<Self> {
         let versions = Versions::start().await?;
-        let bootstrap = Bootstrap::filter_state()?.edit(|bootstrap| {
-            bootstrap["stats_flush_interval"] = json!("0.2s");
-            change(bootstrap);
-        });
         let envoy = versions.behind(bootstrap).concurrency(2);
         let envoy = if let Some(filter) = filter { envoy.wasm(&filter) } else { envoy }.start().await?;
         let world = Self { versions, envoy, home: tempfile::tempdir()? };
@@ -57,7 +69,7 @@ impl World {
         let target =
             json!({"name": "model", "publisher": {"file": {"path": world.envoy.ecds_path()}}, "proxies": [proxy]});
         std::fs::write(world.path("target.json"), target.to_string())?;
-        std::fs::write(world.path("plugin.json"), json!({"routes": [route]}).to_string())?;
+        std::fs::write(world.path("plugin.json"), plugin.to_string())?;
         let ran = world.headgate(&["push", &world.text("target.json"), "-f", &world.text("plugin.json")]).await?;
         assert_eq!(ran.code, 0, "{ran:?}");
         Ok(world)

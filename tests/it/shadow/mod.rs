@@ -6,6 +6,7 @@ mod copies;
 mod records;
 mod rules;
 mod script;
+mod told;
 mod unreachable;
 mod ways;
 mod world;
