@@ -182,8 +182,8 @@ fn numbers_of_records_kept_in_different_shares_are_weighed_back() {
     // Of 20,000 pairs a fifth differs by 2, the others by 0.1; of the others each tenth is kept.
     let pair = |i: usize| {
         let x = (i as f64 * 0.37).sin() * 10.0;
-        let y = x + if i % 5 == 0 { 2.0 } else { 0.1 } + (i as f64 * 1.7).cos() * 0.01;
-        let seen = if i % 5 == 0 { differing(i, 900) } else { same(i, 900) };
+        let y = x + if i.is_multiple_of(5) { 2.0 } else { 0.1 } + (i as f64 * 1.7).cos() * 0.01;
+        let seen = if i.is_multiple_of(5) { differing(i, 900) } else { same(i, 900) };
         Observed { numbers: Some((x, y)), ..seen }
     };
     let all = found(Settings::default(), (0..20_000).map(pair)).numbers.unwrap();

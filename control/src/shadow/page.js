@@ -55,7 +55,7 @@
   if (data.bars.length) {
     draw("differences", 260, {
       scales: { x: { time: false }, y: { range: (u, min, max) => [0, max || 1] } },
-      axes: [axis("new - old"), axis("comparisons")],
+      axes: [axis("new - old"), { ...axis("comparisons"), size: 76 }],
       series: [
         { label: "new - old", value: (u, v) => (v == null ? "" : digits(v)) },
         { label: "comparisons", stroke: colour("canary"), fill: colour("band"), paths: uPlot.paths.bars({ size: [0.95] }), points: { show: false } },

@@ -122,7 +122,7 @@ pub(crate) fn people(labels: &Labelled) -> String {
         labels.both,
         labels.neither,
         estimate(&labels.shadow_share),
-        labels.p.map_or_else(String::new, |p| format!(", p = {}", digits(p)))
+        labels.p.map_or_else(String::new, |p| format!(", {}", p_value(p)))
     )
 }
 
@@ -200,7 +200,7 @@ pub(crate) fn numbers(found: &Numbers) -> Vec<Vec<String>> {
     add("mean difference", digits(found.mean));
     match (found.interval, &found.interval_reason) {
         (Some(interval), _) => {
-            let p = found.p.map_or_else(String::new, |p| format!(", p = {}", digits(p)));
+            let p = found.p.map_or_else(String::new, |p| format!(", {}", p_value(p)));
             add("  between buckets of users", format!("{}{p}", between(interval)));
         }
         (None, Some(reason)) => add("  between buckets of users", format!("none: {reason}")),
@@ -216,7 +216,7 @@ pub(crate) fn numbers(found: &Numbers) -> Vec<Vec<String>> {
             let interval = found.t_interval.map_or_else(String::new, |i| format!(", {}", between(i)));
             add(
                 "paired t (pairs taken as independent)",
-                format!("t = {}, df = {df:.0}, p = {}{interval}", digits(t), digits(p)),
+                format!("t = {}, df = {df:.0}, {}{interval}", digits(t), p_value(p)),
             );
         }
         (None, Some(reason)) => add("paired t", format!("none: {reason}")),
@@ -229,8 +229,8 @@ pub(crate) fn numbers(found: &Numbers) -> Vec<Vec<String>> {
         )
     };
     if let Some(wilcoxon) = &found.wilcoxon {
-        let p = wilcoxon.p.map_or_else(none, digits);
-        add("Wilcoxon signed rank", format!("W = {:.1}, p = {p}{}", wilcoxon.statistic, exact(wilcoxon.error, "p")));
+        let p = wilcoxon.p.map_or_else(none, p_value);
+        add("Wilcoxon signed rank", format!("W = {:.1}, {p}{}", wilcoxon.statistic, exact(wilcoxon.error, "p")));
     }
     if let Some(r) = found.pearson {
         let interval = found.pearson_interval.map_or_else(String::new, |i| format!(", {}", between(i)));
@@ -280,6 +280,11 @@ pub(crate) fn percent(share: f64) -> String {
 pub(crate) fn ms(micros: f64) -> String {
     let ms = micros / 1_000.0;
     if ms >= 100.0 { format!("{ms:.0} ms") } else { format!("{ms:.2} ms") }
+}
+
+/// A p-value; one too small for a double is below the least of them.
+fn p_value(p: f64) -> String {
+    if p < f64::MIN_POSITIVE { "p < 1e-307".to_owned() } else { format!("p = {}", digits(p)) }
 }
 
 /// Four digits that matter.

@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn errors_that_come_together_cancel_out_and_others_do_not() {
         // A bad hour hits both: the share differs much between buckets, the difference does not.
-        let hour = |bucket: usize| if bucket % 4 == 0 { 40.0 } else { 1.0 };
+        let hour = |bucket: usize| if bucket.is_multiple_of(4) { 40.0 } else { 1.0 };
         let primary = arm(500.0, hour);
         assert!(within(&primary, &arm(500.0, |b| hour(b) + 1.0), 2.0, 0.005, false, 0.05));
         // As many errors of the shadow, elsewhere: not known yet.
