@@ -5,7 +5,7 @@
 mod support;
 
 use headgate_rollout::state::{HoldCause, Outcome, Phase, VerdictKind};
-use headgate_rollout::tick::{EventKind, Measured, Measurement, Sums, Verb};
+use headgate_rollout::tick::{EventKind, Measured, Measurement, Newest, Sums, Verb};
 use serde_json::{Value, json};
 use support::{Version, World, plan};
 
@@ -232,22 +232,98 @@ fn outcomes_are_judged_by_users_and_missing_ones_are_no_success() {
     assert_eq!(silent.state.hold.as_ref().map(|h| h.cause), Some(HoldCause::Unmeasured));
 }
 
-#[test]
-fn a_plain_number_fails_only_after_several_looks() {
-    let mut world = world(json!({
+/// Judged by a number of a provider alone.
+fn by_number() -> World {
+    world(json!({
         "providers": {"prom": {"prometheus": {"address": "http://127.0.0.1:9090"}}},
         "analysis": {"interval": "1s", "criteria": [{"metric": "cpu", "provider": "prom", "versusBaseline": "1.5x"}]}
-    }));
-    world.run(1_000, 60, |s| s.window.is_some() && s.judged.is_some());
-    let mut ticks = 0;
-    while world.state.phase != Phase::RollingBack {
-        let value = Measured::Values { canary: 2.0, stable: Some(1.0) };
-        world.with.measurements = vec![Measurement { criterion: "cpu".to_owned(), at_ms: world.now_ms + 1_000, value }];
-        world.pass(1_000);
-        ticks += 1;
-        assert!(ticks < 10);
+    }))
+}
+
+/// A tick at which the provider says so, against 1 of the stable version.
+fn says(world: &mut World, canary: f64, newest: Newest) {
+    let value = Measured::Values { canary, stable: Some(1.0), newest };
+    world.with.measurements = vec![Measurement { criterion: "cpu".to_owned(), at_ms: world.now_ms + 1_000, value }];
+    world.pass(1_000);
+}
+
+#[test]
+fn a_plain_number_fails_once_its_readings_are_beyond_chance() {
+    let mut bad = by_number();
+    bad.run(1_000, 60, |s| s.window.is_some() && s.judged.is_some());
+    let alpha = bad.plan.steps[0].criteria[0].alpha;
+    let needed = headgate_rollout::stats::sign::in_a_row(alpha);
+    assert!((9..=14).contains(&needed), "{needed} at {alpha}");
+    for ticks in 1..=needed {
+        assert_eq!(bad.state.phase, Phase::Progressing, "{ticks}: {}", bad.state.because);
+        says(&mut bad, 2.0, Newest::Whole);
     }
-    assert_eq!(ticks, 3);
+    assert_eq!(bad.state.phase, Phase::RollingBack, "{:?}", bad.state.look);
+
+    // Beyond every other time, or twice by an answer that was judged already, and what was measured since is nothing: no evidence.
+    let mut noisy = by_number();
+    noisy.run(1_000, 60, |s| s.window.is_some() && s.judged.is_some());
+    for n in 0..80 {
+        says(&mut noisy, if n % 2 == 0 { 2.0 } else { 1.0 }, Newest::Whole);
+        assert_eq!(noisy.state.phase, Phase::Progressing, "{n}: {}", noisy.state.because);
+    }
+    let mut still = by_number();
+    still.run(1_000, 60, |s| s.window.is_some() && s.judged.is_some());
+    for _ in 0..80 {
+        says(&mut still, 2.0, Newest::Nothing);
+    }
+    let figures = &still.state.look.as_ref().unwrap().figures[0];
+    assert_eq!((figures.readings, figures.verdict, still.state.step), (0, VerdictKind::Inconclusive, 0));
+}
+
+#[test]
+fn counts_that_know_no_users_weigh_as_few_as_they_may_come_from() {
+    let judged = |per_user: Value, failed: f64| {
+        let mut world = world(json!({
+            "providers": {"mesh": {"prometheus":
+                {"address": "http://127.0.0.1:9090", "preset": "istio", "requestsPerUser": per_user}}},
+            "analysis": {"interval": "1s", "criteria": [{"metric": "errorRate", "provider": "mesh", "versusBaseline": "2x"}]}
+        }));
+        world.run(1_000, 60, |s| s.window.is_some() && s.judged.is_some());
+        let one = |count, events| Sums { buckets: vec![(count, events)] };
+        let value = Measured::Sums { canary: one(2_000, failed), stable: one(8_000, 40.0) };
+        world.with.measurements =
+            vec![Measurement { criterion: "errorRate".to_owned(), at_ms: world.now_ms + 1_000, value }];
+        world.pass(1_000);
+        world
+    };
+    // 60 of 2,000 against 40 of 8,000: plain if they are of 60 people, nothing if three people had them all.
+    assert_eq!(judged(json!(1), 60.0).state.phase, Phase::RollingBack);
+    let few = judged(Value::Null, 60.0);
+    assert_eq!(few.state.phase, Phase::Progressing);
+    assert_eq!(few.state.look.unwrap().figures[0].verdict, VerdictKind::Inconclusive);
+    assert_eq!(judged(Value::Null, 1_000.0).state.phase, Phase::RollingBack);
+}
+
+#[test]
+fn counts_of_a_prometheus_are_judged_by_buckets_and_by_segment() {
+    let spec = json!({
+        "providers": {"prom": {"prometheus": {"address": "http://127.0.0.1:9090"}}},
+        "analysis": {"interval": "1s", "criteria": [{"metric": "errorRate", "provider": "prom", "versusBaseline": "2x"}]}
+    });
+    let step = |failures: fn(u64) -> f64| {
+        let mut world = world(spec.clone());
+        assert!(world.plan.replicates.contains(&headgate_contract::Replicate::Failures));
+        world.run(1_000, 60, |s| s.window.is_some() && s.judged.is_some());
+        let sums = |count: u64, of: &dyn Fn(u64) -> f64| Sums { buckets: (0..32).map(|b| (count, of(b))).collect() };
+        let each = [("default", 100), ("premium", 50)].map(|(name, n)| {
+            (name.to_owned(), (sums(n, &failures), sums(4 * n, &|b| f64::from(u8::from(b % 8 == 0)))))
+        });
+        let value = Measured::Strata { each: each.into() };
+        world.with.measurements =
+            vec![Measurement { criterion: "errorRate".to_owned(), at_ms: world.now_ms + 1_000, value }];
+        world.pass(1_000);
+        world.state
+    };
+    let heavy = step(|bucket| if bucket == 3 { 50.0 } else { 0.0 });
+    assert_eq!(heavy.phase, Phase::Progressing, "one user may have all of them: {}", heavy.because);
+    assert_eq!(heavy.look.unwrap().figures[0].verdict, VerdictKind::Inconclusive);
+    assert_eq!(step(|_| 5.0).phase, Phase::RollingBack);
 }
 
 #[test]

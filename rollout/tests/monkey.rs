@@ -7,7 +7,9 @@ mod support;
 use headgate_rollout::measure::Snapshot;
 use headgate_rollout::plan::Weights;
 use headgate_rollout::state::Phase;
-use headgate_rollout::tick::{Action, Answer, GateAnswer, InForce, Measured, Measurement, ProxyStatus, Sums, Verb};
+use headgate_rollout::tick::{
+    Action, Answer, GateAnswer, InForce, Measured, Measurement, Newest, ProxyStatus, Sums, Verb,
+};
 use proptest::prelude::*;
 use serde_json::json;
 use support::{Version, World, plan};
@@ -91,7 +93,9 @@ fn play(world: &mut World, prank: &Prank) {
         world.with.measurements = vec![Measurement { criterion: "truth".to_owned(), at_ms: world.now_ms + 1, value }];
     };
     match prank {
-        Prank::Measure(canary, stable) => measured(Measured::Values { canary: *canary, stable: *stable }),
+        Prank::Measure(canary, stable) => {
+            measured(Measured::Values { canary: *canary, stable: *stable, newest: Newest::Whole })
+        }
         Prank::Sums(count, total) => {
             let of = |factor: f64| Sums { buckets: vec![(*count, total * factor); 32] };
             measured(Measured::Sums { canary: of(1.0), stable: of(0.5) });

@@ -7,7 +7,7 @@ pub(crate) mod queries;
 mod shadows;
 pub(crate) mod webhook;
 
-use headgate_rollout::tick::{Ask, Measured};
+use headgate_rollout::tick::{Ask, Measured, Newest};
 
 /// What a provider says to one question.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,10 +26,10 @@ pub(crate) fn values(
 ) -> Result<Measured, String> {
     let Found::Number(canary) = canary else { return Ok(Measured::NoValues) };
     if !ask.baseline {
-        return Ok(Measured::Values { canary, stable: None });
+        return Ok(Measured::Values { canary, stable: None, newest: Newest::Whole });
     }
     Ok(match stable()? {
-        Found::Number(stable) => Measured::Values { canary, stable: Some(stable) },
-        Found::Nothing => Measured::Values { canary, stable: None },
+        Found::Number(stable) => Measured::Values { canary, stable: Some(stable), newest: Newest::Whole },
+        Found::Nothing => Measured::Values { canary, stable: None, newest: Newest::Whole },
     })
 }

@@ -3,6 +3,8 @@
 //! Queries are instant ones, over a window that begins no earlier than the step: `{{window}}` is as many whole seconds as the
 //! step has been counted for. An empty vector and NaN are no values (as Flagger has it); infinity and several series are errors.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Found;
@@ -26,6 +28,11 @@ impl Fill<'_> {
         Some((self.now - self.since) / 1000).filter(|s| *s >= 1)
     }
 
+    /// Whether a query is over the window.
+    pub(crate) fn is_in(text: &str) -> bool {
+        text.contains("{{window}}") || text.contains("{{ window }}")
+    }
+
     /// The text with its placeholders filled. Values are escaped for PromQL's and JSON's double quotes.
     pub(crate) fn apply(&self, text: &str) -> String {
         let quoted = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"");
@@ -43,6 +50,13 @@ impl Fill<'_> {
             text.replace(&format!("{{{{{name}}}}}"), value).replace(&format!("{{{{ {name} }}}}"), value)
         })
     }
+}
+
+/// One series of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) value: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,18 +78,56 @@ struct Data {
 /// # Errors
 /// In words: not reachable, refused, several series, infinite.
 pub(crate) fn query(web: &Web, base: &str, query: &str, now: i64) -> Result<Found, String> {
+    asked(web, base, query, now, read)
+}
+
+/// Asks one instant query of several series, evaluated at `now`: each with its labels.
+///
+/// # Errors
+/// In words: not reachable, refused, infinite.
+pub(crate) fn table(web: &Web, base: &str, query: &str, now: i64) -> Result<Vec<Row>, String> {
+    asked(web, base, query, now, rows)
+}
+
+fn asked<T>(
+    web: &Web,
+    base: &str,
+    query: &str,
+    now: i64,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, String> {
     let seconds = format!("{}.{:03}", now / 1000, now % 1000);
     let url = format!("{}/api/v1/query?query={}&time={seconds}", base.trim_end_matches('/'), encoded(query));
     let said = web.get(&url, &[])?;
     read(&said.body).map_err(|e| format!("Prometheus at {} (status {}): {e}; the query was {query}", base, said.status))
 }
 
-fn read(text: &str) -> Result<Found, String> {
+fn data(text: &str) -> Result<Data, String> {
     let answer: Answer = serde_json::from_str(text).map_err(|e| format!("no answer of its API: {e}"))?;
     if answer.status != "success" {
         return Err(answer.error.unwrap_or_else(|| "an error without words".to_owned()));
     }
-    let data = answer.data.ok_or("an answer without data")?;
+    answer.data.ok_or_else(|| "an answer without data".to_owned())
+}
+
+fn rows(text: &str) -> Result<Vec<Row>, String> {
+    let data = data(text)?;
+    let ("vector", serde_json::Value::Array(list)) = (data.result_type.as_str(), &data.result) else {
+        return Err(format!("a {}: an instant vector is needed", data.result_type));
+    };
+    let mut rows = Vec::new();
+    for series in list {
+        let labels = series.get("metric").and_then(serde_json::Value::as_object).into_iter().flatten();
+        let labels = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+        if let Found::Number(value) = number(series.get("value").ok_or("a series without a value")?)? {
+            rows.push(Row { labels, value });
+        }
+    }
+    Ok(rows)
+}
+
+fn read(text: &str) -> Result<Found, String> {
+    let data = data(text)?;
     let sample = match (data.result_type.as_str(), &data.result) {
         ("scalar", pair) => pair,
         ("vector", serde_json::Value::Array(list)) => match list.as_slice() {
@@ -85,6 +137,10 @@ fn read(text: &str) -> Result<Found, String> {
         },
         (other, _) => return Err(format!("a {other}: an instant vector or a scalar is needed")),
     };
+    number(sample)
+}
+
+fn number(sample: &serde_json::Value) -> Result<Found, String> {
     let text = sample.get(1).and_then(serde_json::Value::as_str).ok_or("a value of another form")?;
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
     if number.is_nan() {
@@ -120,6 +176,21 @@ mod tests {
         }
         let refused = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
         assert_eq!(read(refused), Err("parse error".to_owned()));
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_each_series_that_has_a_number() {
+        let series =
+            |bucket: &str, value: &str| serde_json::json!({"metric": {"bucket": bucket}, "value": [1.5, value]});
+        let page = |list: Vec<serde_json::Value>| {
+            serde_json::json!({"status": "success", "data": {"resultType": "vector", "result": list}}).to_string()
+        };
+        let found = rows(&page(vec![series("0", "3"), series("7", "NaN"), series("31", "2.5")])).unwrap();
+        let seen: Vec<(&str, f64)> = found.iter().map(|r| (r.labels["bucket"].as_str(), r.value)).collect();
+        assert_eq!(seen, [("0", 3.0), ("31", 2.5)]);
+        assert_eq!(rows(&page(vec![])), Ok(vec![]));
+        rows(&page(vec![series("0", "+Inf")])).unwrap_err();
+        rows(r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3"]}}"#).unwrap_err();
     }
 
     #[test]

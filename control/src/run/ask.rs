@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use headgate_rollout::file::Bearer;
 use headgate_rollout::plan::Plan;
-use headgate_rollout::tick::{Ask, Measured, Measurement, RewardAnswer, RewardAsk, Sums};
+use headgate_rollout::tick::{Ask, Measured, Measurement, Newest, RewardAnswer, RewardAsk, Sums};
 
 use crate::clock;
 use crate::pool::Pool;
@@ -36,6 +36,13 @@ struct Answered {
     measurement: Measurement,
 }
 
+/// Until when a criterion's plain number was read, in the window that began at `since_ms`. Unix milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    since_ms: u64,
+    until_ms: u64,
+}
+
 /// Asks the providers of one rollout.
 pub(crate) struct Asker {
     plan: Arc<Plan>,
@@ -48,6 +55,7 @@ pub(crate) struct Asker {
     /// When each criterion was asked last, and whether that has ended.
     asked: BTreeMap<String, (Instant, bool)>,
     last: BTreeMap<String, (Ask, Measurement, Instant)>,
+    read: BTreeMap<String, Read>,
 }
 
 /// A token as the rollout file names it.
@@ -120,6 +128,7 @@ impl Asker {
             answers,
             asked: BTreeMap::new(),
             last: BTreeMap::new(),
+            read: BTreeMap::new(),
         })
     }
 
@@ -128,6 +137,10 @@ impl Asker {
         while let Ok(Answered { ask, measurement }) = self.answers.try_recv() {
             if let Some(asked) = self.asked.get_mut(&ask.criterion) {
                 asked.1 = true;
+            }
+            if matches!(&measurement.value, Measured::Values { newest, .. } if *newest != Newest::Nothing) {
+                let read = Read { since_ms: ask.since_ms, until_ms: measurement.at_ms };
+                self.read.insert(ask.criterion.clone(), read);
             }
             self.last.insert(ask.criterion.clone(), (ask, measurement, Instant::now()));
         }
@@ -151,10 +164,11 @@ impl Asker {
     fn ask(&self, ask: Ask) {
         let source = self.sources.get(&ask.provider).cloned();
         let (plan, store, sender) = (Arc::clone(&self.plan), Arc::clone(&self.store), self.sender.clone());
+        let read = self.read.get(&ask.criterion).filter(|r| r.since_ms == ask.since_ms).map(|r| r.until_ms);
         self.pool.run(move || {
             let now = clock::now();
             let value = match source {
-                Some(source) => source.measure(&plan, &store, &ask, now),
+                Some(source) => source.measure(&plan, &store, &ask, read, now),
                 None => Err(format!("there is no provider `{}`", ask.provider)),
             };
             let value = value.unwrap_or_else(|reason| Measured::Error { reason });
@@ -167,7 +181,8 @@ impl Asker {
 }
 
 impl Source {
-    fn measure(&self, plan: &Plan, store: &Store, ask: &Ask, now: i64) -> Result<Measured, String> {
+    /// `read`: until when a plain number was read before, in the same window.
+    fn measure(&self, plan: &Plan, store: &Store, ask: &Ask, read: Option<u64>, now: i64) -> Result<Measured, String> {
         let since = i64::try_from(ask.since_ms).unwrap_or(i64::MAX);
         let window =
             Fill { route: &plan.route, variant: &plan.canary, stable: &plan.stable, canary: &plan.canary, since, now };
@@ -177,9 +192,24 @@ impl Source {
                 if window.seconds().is_none() {
                     return Ok(Measured::NoValues);
                 }
-                queries::measure(settings, ask, &plan.stable, &plan.canary, |variant, query| {
-                    prometheus::query(web, address, &Fill { variant, ..window }.apply(query), now)
-                })
+                let over = |window: Fill<'_>| {
+                    queries::measure(
+                        settings,
+                        ask,
+                        &plan.stable,
+                        &plan.canary,
+                        |variant, query| prometheus::query(web, address, &Fill { variant, ..window }.apply(query), now),
+                        |variant, query| prometheus::table(web, address, &Fill { variant, ..window }.apply(query), now),
+                    )
+                };
+                let mut found = over(window)?;
+                if let (Measured::Values { newest, .. }, Some(read)) = (&mut found, read)
+                    && ask.query.as_deref().is_none_or(Fill::is_in)
+                {
+                    let since = i64::try_from(read).unwrap_or(i64::MAX).max(window.since);
+                    *newest = newer(Fill { since, ..window }, over)?;
+                }
+                Ok(found)
             }
             Self::Webhook { web, url, headers, pointer } => {
                 let one = |variant: &str| {
@@ -194,6 +224,18 @@ impl Source {
             }
         }
     }
+}
+
+/// What a plain number comes to in the time since its last reading, so that no two readings share a past. While that is too short for the
+/// provider to have anything, there is no reading, and it grows.
+fn newer(window: Fill<'_>, over: impl Fn(Fill<'_>) -> Result<Measured, String>) -> Result<Newest, String> {
+    if window.seconds().is_none() {
+        return Ok(Newest::Nothing);
+    }
+    Ok(match over(window)? {
+        Measured::Values { canary, stable, .. } => Newest::Part { canary, stable },
+        _ => Newest::Nothing,
+    })
 }
 
 fn outcomes(plan: &Plan, store: &Store, ask: &Ask, since: i64) -> Result<Measured, String> {

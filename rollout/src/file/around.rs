@@ -72,6 +72,10 @@ pub struct Prometheus {
     /// What the ready-made queries call each variant (Istio's `destination_version`). Default: its name. Example: `{canary: v2}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub names: BTreeMap<String, String>,
+    /// For counts that know no users (`preset: istio`): how many requests one user makes in a step, at most. So many count as one, because
+    /// requests of one user are not independent. At least 1, which takes each for another user's. Default 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_user: Option<f64>,
     /// Time allowed for one answer. Default `10s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,

@@ -295,11 +295,27 @@ fn goals(spec: &Spec, checks: &mut Checks) {
     }
 }
 
+/// Whether a criterion is judged by what the proxies keep in buckets of users: read from them, or from a Prometheus that scrapes them.
+fn by_bucket(plan: &Plan, criterion: &crate::plan::Criterion) -> bool {
+    match &criterion.source {
+        Source::Proxies => true,
+        Source::Provider { name, query } => {
+            let prometheus = plan.providers.get(name).and_then(|p| p.prometheus.as_ref());
+            let ours = prometheus.is_some_and(|p| p.preset.as_deref() != Some("istio"));
+            let counted = matches!(
+                criterion.metric,
+                Metric::ErrorRate | Metric::ClientErrorRate | Metric::TimeoutRate | Metric::UnfinishedRate
+            );
+            ours && query.is_none() && counted
+        }
+    }
+}
+
 /// What must be kept in replicate buckets for the criteria of a plan.
 fn replicates(plan: &Plan) -> BTreeSet<Replicate> {
     let mut out = BTreeSet::new();
     let criteria = plan.steps.iter().chain([&plan.monitoring]).flat_map(|s| &s.criteria);
-    for criterion in criteria.filter(|c| c.source == Source::Proxies) {
+    for criterion in criteria.filter(|c| by_bucket(plan, c)) {
         match criterion.metric {
             Metric::ErrorRate => out.extend([Replicate::Finished, Replicate::Failures]),
             Metric::TimeoutRate => out.extend([Replicate::Finished, Replicate::Timeouts]),

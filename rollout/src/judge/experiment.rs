@@ -2,6 +2,7 @@
 //!
 //! Used by the A/B test and by criteria that must be shown (`notWorseThan`).
 
+use super::provided::{requests_per_user, thinned};
 use super::sides::sides;
 use super::{Case, Evidence, rates};
 use crate::file::{Metric, Procedure};
@@ -52,8 +53,19 @@ pub(super) fn data(
             let Some(answer) = case.measurements.iter().rev().find(|m| m.criterion == question) else {
                 return Err(Lacking::NotAsked);
             };
+            let share_of = |share: f64| Some(share).filter(|s| *s > 0.0 && *s < 1.0);
             let (canary, stable) = match &answer.value {
                 Measured::Sums { canary, stable } => (canary, stable),
+                Measured::Strata { each } => {
+                    let strata = each.iter().map(|(segment, (canary, stable))| Stratum {
+                        name: segment.clone(),
+                        canary: arm(canary),
+                        baseline: arm(stable),
+                        share: share_of(f64::from(case.weights.in_segment(segment)) / 10_000.0),
+                    });
+                    let strata = strata.collect();
+                    return Ok(Data { strata, clustering: Clustering::Buckets, at_ms: answer.at_ms });
+                }
                 Measured::NoValues => return Err(Lacking::Open("the provider has no values yet".to_owned())),
                 Measured::Error { reason } => return Err(Lacking::Problem(format!("the provider failed: {reason}"))),
                 Measured::Values { .. } => {
@@ -64,11 +76,12 @@ pub(super) fn data(
             };
             let clustering = if canary.buckets.len() > 1 { Clustering::Buckets } else { Clustering::Independent };
             let share = case.weights.segments.is_empty().then(|| f64::from(case.weights.canary) / 10_000.0);
+            let per_user = if clustering == Clustering::Buckets { 1.0 } else { requests_per_user(case, source) };
             let stratum = Stratum {
                 name: "all".to_owned(),
-                canary: arm(canary),
-                baseline: arm(stable),
-                share: share.filter(|s| *s > 0.0 && *s < 1.0),
+                canary: thinned(&arm(canary), per_user),
+                baseline: thinned(&arm(stable), per_user),
+                share: share.and_then(share_of),
             };
             Ok(Data { strata: vec![stratum], clustering, at_ms: answer.at_ms })
         }

@@ -68,6 +68,8 @@ struct Evidence {
     exceeded: bool,
     /// Why it cannot be measured.
     problem: Option<String>,
+    /// Of a plain number: its readings in this step, and those beyond the limit.
+    readings: (u32, u32),
     /// In which segment it fails, where it does in one alone.
     segment: Option<String>,
     /// Why it cannot be decided although it is measured.
@@ -225,6 +227,8 @@ fn told(case: &Case<'_>, criterion: &Criterion, evidence: &Evidence, from: Strin
         verdict: verdict(case, criterion, evidence),
         dry_run: criterion.importance == Importance::DryRun,
         plain,
+        readings: evidence.readings.0,
+        beyond: evidence.readings.1,
         at_ms,
         sentence: String::new(),
     };

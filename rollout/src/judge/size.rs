@@ -113,8 +113,13 @@ fn observed(plan: &Plan, test: &TestPlan, window: &Window, measurements: &[Measu
         }
     } else {
         let answer = measurements.iter().rev().find(|m| m.criterion == test.question())?;
-        let Measured::Sums { stable, .. } = &answer.value else { return None };
-        arm = super::experiment::arm(stable);
+        match &answer.value {
+            Measured::Sums { stable, .. } => arm = super::experiment::arm(stable),
+            Measured::Strata { each } => {
+                each.values().for_each(|(_, stable)| arm.merge(&super::experiment::arm(stable)));
+            }
+            _ => return None,
+        }
     }
     (arm.units() > 0.0).then_some(arm)
 }

@@ -18,8 +18,8 @@ use crate::measure::{Snapshot, Totals};
 use crate::plan::{Plan, RewardSource, Source, StepKind, Weights};
 use crate::state::{Baseline, Look, Outcome, State};
 use crate::tick::{
-    Action, Answer, Command, Confirmation, Event, GateAnswer, InForce, Input, Measured, Measurement, ProxyStatus,
-    Reading, Recorded, RewardAnswer, RewardAsk, Sums, Verb, tick, wanted,
+    Action, Answer, Command, Confirmation, Event, GateAnswer, InForce, Input, Measured, Measurement, Newest,
+    ProxyStatus, Reading, Recorded, RewardAnswer, RewardAsk, Sums, Verb, tick, wanted,
 };
 use random::Random;
 use traffic::Traffic;
@@ -351,7 +351,7 @@ impl World<'_> {
         let mut wobbling = |number: f64| number * (1.0 + WOBBLE * self.told.normal());
         let (canary, stable) = (wobbling(of(canary)), wobbling(of(&self.scenario.stable)));
         // At 100 % nothing is left of the old one to measure.
-        Measured::Values { canary, stable: (!self.in_force.is_full()).then_some(stable) }
+        Measured::Values { canary, stable: (!self.in_force.is_full()).then_some(stable), newest: Newest::Whole }
     }
 
     /// Outcomes since a window began.

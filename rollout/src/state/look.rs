@@ -72,8 +72,14 @@ pub struct Figures {
     pub verdict: VerdictKind,
     /// Whether it is only shown.
     pub dry_run: bool,
-    /// Whether it is a plain number without a variance: it fails by its failure limit, whatever its importance.
+    /// Whether it is a plain number without a variance, which fails by how often its readings were beyond the limit.
     pub plain: bool,
+    /// Of a plain number, its readings in this step.
+    #[serde(default)]
+    pub readings: u32,
+    /// Of them, those beyond the limit.
+    #[serde(default)]
+    pub beyond: u32,
     /// When it was measured, unix ms.
     pub at_ms: u64,
     /// In one sentence, with the figures.

@@ -10,6 +10,7 @@
 //! | The same for a latency quantile | [`quantile`] |
 //! | Bounds on one rate or mean, looked at as often as you like | [`anytime`] |
 //! | By how much do they differ, by any procedure; how many units does it take? | [`experiment`] |
+//! | Do readings without a variance lie beyond a limit, looked at as often as you like? | [`sign`] |
 //! | What would a step notice? | [`detect`] |
 //! | A difference, an interval, a sample size; one look at independent units | [`fixed`] |
 //! | The same, looked at repeatedly | [`sequential`] |
@@ -46,6 +47,7 @@ pub mod quantile;
 mod reason;
 pub mod segments;
 pub mod sequential;
+pub mod sign;
 pub mod srm;
 
 pub use cell::{Arm, Cell, Stratum};

@@ -100,6 +100,8 @@ pub enum Measured {
         canary: f64,
         /// The stable version's.
         stable: Option<f64>,
+        /// What of it is new since the last reading.
+        newest: Newest,
     },
     /// Sums by version, for outcomes and counted things: since [`crate::tick::Ask::since_ms`].
     Sums {
@@ -107,6 +109,11 @@ pub enum Measured {
         canary: Sums,
         /// The stable version's.
         stable: Sums,
+    },
+    /// As `Sums`, by segment: those of proxies that count in buckets of users.
+    Strata {
+        /// The canary's and the stable version's.
+        each: std::collections::BTreeMap<String, (Sums, Sums)>,
     },
     /// It answered, and had no values: an empty vector, NaN, nothing yet. Never a success.
     NoValues,
@@ -117,18 +124,43 @@ pub enum Measured {
     },
 }
 
+/// What of a number is new since the last reading: readings that share a past cannot be counted as several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "is")]
+pub enum Newest {
+    /// The whole: it was not read before, or is of this moment alone.
+    #[default]
+    Whole,
+    /// Nothing was measured since: it is no further reading.
+    Nothing,
+    /// These, of the time since the last reading.
+    Part {
+        /// The canary's.
+        canary: f64,
+        /// The stable version's.
+        stable: Option<f64>,
+    },
+}
+
 impl Measured {
     /// What it says of the stable version alone, if it says something. Finite, because JSON, in which states are kept, has no other numbers.
     pub(crate) fn of_stable(&self) -> Option<Self> {
         match self {
             Self::Values { stable, .. } => {
                 let stable = stable.filter(|s| s.is_finite())?;
-                Some(Self::Values { canary: 0.0, stable: Some(stable) })
+                Some(Self::Values { canary: 0.0, stable: Some(stable), newest: Newest::Whole })
             }
             Self::Sums { stable, .. } => {
                 let some = stable.buckets.iter().any(|(count, _)| *count > 0);
                 let finite = stable.buckets.iter().all(|(_, sum)| sum.is_finite());
                 (some && finite).then(|| Self::Sums { canary: Sums::default(), stable: stable.clone() })
+            }
+            Self::Strata { each } => {
+                let of_stable = |sums: &Sums| Self::Sums { canary: Sums::default(), stable: sums.clone() }.of_stable();
+                let kept = each.iter().filter(|(_, (_, stable))| of_stable(stable).is_some());
+                let each: std::collections::BTreeMap<_, _> =
+                    kept.map(|(name, (_, stable))| (name.clone(), (Sums::default(), stable.clone()))).collect();
+                (!each.is_empty()).then_some(Self::Strata { each })
             }
             Self::NoValues | Self::Error { .. } => None,
         }

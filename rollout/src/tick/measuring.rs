@@ -175,7 +175,7 @@ impl Turn<'_> {
             let first = tally.total == 1;
             let acts = match criterion.importance {
                 Importance::DryRun => false,
-                Importance::Critical => !figures.plain || reached,
+                Importance::Critical => true,
                 Importance::Ordinary => reached,
             };
             if acts {

@@ -25,8 +25,8 @@ use crate::plan::Plan;
 use crate::state::State;
 
 pub use input::{
-    Answer, Command, Confirmation, GateAnswer, InForce, Input, Measured, Measurement, ProxyStatus, Reading, Recorded,
-    RewardAnswer, Sums, Verb,
+    Answer, Command, Confirmation, GateAnswer, InForce, Input, Measured, Measurement, Newest, ProxyStatus, Reading,
+    Recorded, RewardAnswer, Sums, Verb,
 };
 pub use output::{Action, Ask, Effect, Event, EventKind, GateAsk, Output, RewardAsk, Wanted};
 pub use wanted::wanted;

@@ -28,15 +28,18 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Of two hours until half an hour ago, in which every request of this canary failed.
+/// Of two hours until half an hour ago, in which every request of this canary failed, whoever sent it.
 fn bad_past() -> String {
-    let series = |class: &str| {
-        format!("headgate_responses{{route=\"model\",variant=\"canary\",assigned=\"hash\",class=\"{class}\"}}")
-    };
-    let mut text = "# TYPE headgate_responses unknown\n".to_owned();
-    for n in 0..360 {
-        let at = 7_200 - n * 15;
-        text.push_str(&format!("{} {} {}\n", series("5xx"), (7_200 - at) * 100, now() - at));
+    let mut text = String::new();
+    for metric in ["headgate_replicate_finished", "headgate_replicate_failures"] {
+        text.push_str(&format!("# TYPE {metric} unknown\n"));
+        for bucket in 0..32 {
+            let labels = format!("route=\"model\",variant=\"canary\",segment=\"default\",bucket=\"{bucket}\"");
+            for n in 0..360 {
+                let at = 7_200 - n * 15;
+                text.push_str(&format!("{metric}{{{labels}}} {} {}\n", (7_200 - at) * 3, now() - at));
+            }
+        }
     }
     text.push_str("# EOF\n");
     text
@@ -46,7 +49,9 @@ fn bad_past() -> String {
 async fn a_good_canary_is_promoted_by_what_prometheus_says_of_this_step_and_of_no_time_before() -> Result<()> {
     let world = World::start().await?;
     let prometheus = Prometheus::with_history(world.envoy.admin().addr(), Some(&bad_past())).await?;
-    prometheus.has("the bad past is there", "max_over_time(headgate_responses{class=\"5xx\"}[3h]) > 1000").await?;
+    prometheus
+        .has("the bad past is there", "sum(max_over_time(headgate_replicate_failures{variant=\"canary\"}[3h])) > 1000")
+        .await?;
     let load = world.load().await?;
     load.more(200).await?;
     let file = world.rollout(|file| judged_by(&prometheus, file))?;

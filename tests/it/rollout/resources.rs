@@ -84,6 +84,8 @@ async fn judged(world: &World, canary: Usage) -> Result<super::world::Ran> {
         file["spec"]["providers"] = json!({"prom": {"prometheus": {
             "address": prometheus.url(), "preset": "istio", "reporter": "destination", "names": names}}});
         file["spec"]["analysis"]["interval"] = json!("500ms");
+        // A handful of readings is enough then for numbers, which come without a variance.
+        file["spec"]["analysis"]["alpha"] = json!(0.5);
         file["spec"]["analysis"]["criteria"] = json!([
             {"metric": "cpu", "provider": "prom"},
             {"metric": "memory", "provider": "prom"},
@@ -123,14 +125,25 @@ async fn cpu_memory_and_istio_s_standard_metrics_take_a_bad_version_back() -> Re
     let world = World::start().await?;
     let load = world.load().await?;
     load.more(100).await?;
-    let canary = Usage { cores: 1.2, bytes: 9e8, failing: 0.5, fast: 0.0 };
-    let ran = judged(&world, canary).await?;
+    let wasteful = Usage { cores: 1.2, bytes: 9e8, failing: 0.0, fast: 0.0 };
+    let ran = judged(&world, wasteful).await?;
     assert_eq!((ran.code, world.published()?), (10, 0), "{}{}", ran.out, ran.err);
-    let back = ran.events().into_iter().find(|e| e["kind"] == "rollingBack").unwrap_or_default();
-    for name in ["cpu", "memory", "errorRate", "latencyP95"] {
-        let figure = back["look"]["figures"].as_array().into_iter().flatten().find(|f| f["name"] == name);
-        assert_eq!(figure.map(|f| f["verdict"].clone()), Some(json!("fail")), "{name}: {back}");
+    let figures = |ran: &super::world::Ran| {
+        let back = ran.events().into_iter().find(|e| e["kind"] == "rollingBack").unwrap_or_default();
+        back["look"]["figures"].as_array().cloned().unwrap_or_default()
+    };
+    let seen = figures(&ran);
+    for name in ["cpu", "memory", "latencyP95"] {
+        let figure = seen.iter().find(|f| f["name"] == name).unwrap_or_else(|| panic!("{name}: {}", ran.out));
+        assert!(figure["beyond"].as_u64() >= Some(5) && figure["beyond"] == figure["readings"], "{figure}");
     }
+    assert!(seen.iter().any(|f| f["plain"] == true && f["verdict"] == "fail"), "{seen:?}");
+
+    let failing = Usage { failing: 0.5, ..USUAL };
+    let ran = judged(&world, failing).await?;
+    assert_eq!((ran.code, world.published()?), (10, 0), "{}{}", ran.out, ran.err);
+    let failed: Vec<Value> = figures(&ran).into_iter().filter(|f| f["verdict"] == "fail").collect();
+    assert_eq!(failed.first().map(|f| f["name"].clone()), Some(json!("errorRate")), "{}", ran.out);
     load.stop().await?;
     Ok(())
 }

@@ -23,6 +23,13 @@ fn one_provider(provider: &Provider, at: &str, checks: &mut Checks) {
         checks.url(&format!("{at}.address"), &prometheus.address);
         checks.optional_span(&format!("{at}.timeout"), prometheus.timeout.as_ref());
         checks.bearer(&format!("{at}.bearer"), prometheus.bearer.as_ref());
+        if prometheus.requests_per_user.is_some_and(|n| !(n >= 1.0 && n.is_finite())) {
+            checks.push(
+                format!("{at}.requestsPerUser"),
+                "is less than 1",
+                "write how many requests a user makes in a step, for example 20",
+            );
+        }
         checks.one_of(&format!("{at}.preset"), prometheus.preset.as_deref(), &["headgate", "istio"]);
         checks.one_of(
             &format!("{at}.reporter"),
