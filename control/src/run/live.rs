@@ -123,6 +123,8 @@ mod tests {
             verdict: *verdict,
             dry_run: false,
             plain: false,
+            readings: 0,
+            beyond: 0,
             at_ms: 0,
             sentence: (*sentence).to_owned(),
         });

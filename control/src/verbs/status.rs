@@ -1,5 +1,7 @@
 //! `headgate status`: of a target, what is asked for and what is in force on each proxy. Rollouts are `standing.rs`'s.
 
+use std::io::{IsTerminal as _, Write as _};
+
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, table};
@@ -24,8 +26,14 @@ pub(super) fn run(args: &Status, json: bool) -> Result<Answer, Failure> {
         None => standing::all(&folder),
     };
     let Some(pause) = args.watch else { return look() };
+    // People see it in its place; a pipe gets one after the other.
+    let painted = !json && std::io::stdout().is_terminal();
     loop {
-        let _exit = crate::answer::show(look(), json);
+        let answer = look();
+        if painted {
+            let _closed = write!(anstream::stdout(), "\x1b[2J\x1b[H");
+        }
+        let _exit = crate::answer::show(answer, json);
         std::thread::sleep(pause);
     }
 }

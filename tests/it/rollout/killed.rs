@@ -7,6 +7,7 @@ use headgate_tests::{Conduct, Result, wait_until};
 use serde_json::{Value, json};
 
 use super::load::Load;
+use super::routes::{routes_by_file, write_routes};
 use super::world::{Running, World};
 
 /// Kills the controller, sees that the same users are with the canary, starts it anew, and sees them again once it is there.
@@ -33,25 +34,6 @@ async fn again(world: &World, running: Running, file: &Path, phase: &str) -> Res
         assert_eq!(world.canary_users().await?, users, "killed in {phase}");
     }
     Ok(running)
-}
-
-/// The ingress's routes by a file that can be changed while Envoy runs. Gives what it holds.
-fn routes_by_file(bootstrap: &mut Value, path: &Path) -> Value {
-    let manager =
-        bootstrap.pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config").unwrap();
-    let mut routes = manager.as_object_mut().unwrap().remove("route_config").unwrap();
-    routes["@type"] = json!("type.googleapis.com/envoy.config.route.v3.RouteConfiguration");
-    manager["rds"] = json!({
-        "route_config_name": routes["name"],
-        "config_source": {"path_config_source": {"path": path}, "resource_api_version": "V3"},
-    });
-    routes
-}
-
-fn write_routes(path: &Path, routes: &Value) -> Result<()> {
-    let next = path.with_extension("next");
-    std::fs::write(&next, json!({"version_info": "1", "resources": [routes]}).to_string())?;
-    Ok(std::fs::rename(next, path)?)
 }
 
 /// Everything on the way up: initialising, measuring, at a gate, paused, monitoring, and waiting for the default route.
