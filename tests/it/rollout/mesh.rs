@@ -98,7 +98,7 @@ async fn a_promotion_waits_until_the_mesh_s_proxy_shows_the_changed_virtual_serv
     ours["variants"][1]["cluster"] = json!(V2);
     ours["output"] = json!({"filterState": null, "requestHeader": {"name": "x-headgate-variant", "nonce": NONCE}});
     let envoy = Envoy::builder(bootstrap).cluster(V1, versions.stable.addr()).cluster(V2, versions.canary.addr());
-    let world = World::on(versions, envoy.concurrency(2).start().await?, ours).await?;
+    let world = World::on(versions, envoy.concurrency(2).start().await?, json!({"routes": [ours]})).await?;
     let load = world.load().await?;
     load.more(100).await?;
     let file = world.rollout(|file| {

@@ -64,11 +64,11 @@ impl World {
         let versions = Versions::start().await?;
         let envoy = versions.behind(bootstrap).concurrency(2);
         let envoy = if let Some(filter) = filter { envoy.wasm(&filter) } else { envoy }.start().await?;
-        Self::on(versions, envoy, route).await
+        Self::on(versions, envoy, plugin).await
     }
 
-    /// On an Envoy that a test has started itself, with this route in force.
-    pub(super) async fn on(versions: Versions, envoy: Envoy, route: Value) -> Result<Self> {
+    /// On an Envoy that a test has started itself, with this configuration in force.
+    pub(super) async fn on(versions: Versions, envoy: Envoy, plugin: Value) -> Result<Self> {
         let world = Self { versions, envoy, home: tempfile::tempdir()? };
         let proxy = json!({"name": "edge", "admin": format!("http://{}", world.envoy.admin().addr())});
         let target =
