@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use headgate_contract::{Match, PluginConfig};
+use headgate_contract::{Match, PluginConfig, Route};
 use serde_json::Value;
 
 use crate::structure::list;
@@ -65,6 +65,18 @@ pub(crate) fn istio(config: &PluginConfig) -> Option<String> {
     })
 }
 
+/// Routes whose variant travels in a header that anybody who gets past the filter could write.
+pub(crate) fn nonce(config: &PluginConfig) -> Option<String> {
+    let bare = |route: &&Route| route.output.request_header.as_ref().is_some_and(|header| header.nonce.is_none());
+    let bare: Vec<&str> = config.routes.iter().filter(bare).map(|route| route.name.as_str()).collect();
+    (!bare.is_empty()).then(|| {
+        format!(
+            "{} says its variant in a header without a nonce, so where the filter is bypassed a client's header chooses: set output.requestHeader.nonce, as from `openssl rand -hex 16`",
+            list(&bare)
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -116,7 +128,11 @@ mod tests {
     fn what_istio_cannot_see_is_named() {
         let mut told = route("told", Value::Null);
         told["output"] = json!({"requestHeader": {"name": "x-v"}});
-        assert_eq!(istio(&config(std::slice::from_ref(&told))), None);
+        let of = config(std::slice::from_ref(&told));
+        assert_eq!(istio(&of), None);
+        assert!(nonce(&of).unwrap().starts_with("`told` says"));
+        told["output"]["requestHeader"]["nonce"] = json!("6f1d2c9ab4e87350");
+        assert_eq!(nonce(&config(std::slice::from_ref(&told))), None);
         assert!(istio(&config(&[told, route("silent", Value::Null)])).unwrap().starts_with("`silent` says"));
     }
 }

@@ -108,6 +108,7 @@ pub(crate) fn write(
     fit(target, &readings, &checked)?;
     let document = published_next(target, published.as_ref(), &after, rules.replace_vm)?;
     notes.extend(advice::unreachable(&checked.config));
+    notes.extend(advice::nonce(&checked.config));
     notes.extend(advice::environment(&checked.config, &document));
     let mut outcome = Written {
         changes: merge::changes(&before, &after),

@@ -186,9 +186,15 @@ fn render_prints_every_form() {
     assert_eq!(form("trafficextension")["spec"]["wasm"]["pluginConfig"]["revision"], 7);
     let yaml = headgate(&["render", "wasmplugin", &target, "-f", &plugin, "--revision", "7"]).out;
     assert!(yaml.starts_with("# note: `shop` says its variant by filter state alone"), "{yaml}");
-    let heard = folder.write("heard.yaml", &format!("{SHOP}    output: {{requestHeader: {{name: x-v}}}}\n"));
-    let heard = headgate(&["render", "trafficextension", &target, "-f", &heard]).out;
-    assert!(heard.starts_with("apiVersion"), "{heard}");
+    for (header, first) in [
+        ("{name: x-v}", "# note: `shop` says its variant in a header without"),
+        ("{name: x-v, nonce: 6f1d2c9ab4e8}", "apiVersion"),
+    ] {
+        let heard = folder.write("heard.yaml", &format!("{SHOP}    output: {{requestHeader: {header}}}\n"));
+        let rendered = headgate(&["render", "trafficextension", &target, "-f", &heard]).out;
+        assert!(rendered.starts_with(first), "{rendered}");
+        assert_eq!(headgate(&["validate", &heard]).out.contains("note:"), first.starts_with('#'));
+    }
     let read: Value = serde_saphyr::from_str(&yaml).unwrap();
     assert_eq!(read, form("wasmplugin"), "YAML and JSON are one object");
     assert_eq!(headgate(&["render", "ecds", "-f", &plugin]).code, 2);

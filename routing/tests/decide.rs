@@ -135,9 +135,9 @@ fn an_override_needs_a_token_for_its_variant_unless_it_is_open() {
 #[test]
 fn tokens_are_cut_off_before_the_upstream_on_every_path() {
     let text = shop("").replace(r#""name":"shop","#, r#""name":"shop","match":{"path":{"prefix":"/in"}},"#);
-    for (json, path) in
-        [(text.clone(), "/in"), (text.clone(), "/out"), (text.replacen(":1,", ":1,\"killSwitch\":true,", 1), "/in")]
-    {
+    let killed = text.replacen(":1,", ":1,\"killSwitch\":true,", 1);
+    let route_killed = text.replace(r#""name":"shop","#, r#""name":"shop","killSwitch":true,"#);
+    for (json, path) in [(text.clone(), "/in"), (text, "/out"), (killed, "/in"), (route_killed, "/in")] {
         let t = table(&json);
         let request =
             Request::get(path).header("x-headgate-token", "secret").header("cookie", "tok=secret; a=1; tok=2");
@@ -156,9 +156,9 @@ fn forged_headers_are_removed_on_every_path() {
     let own = r#","match":{"path":{"prefix":"/in"}},"output":{"requestHeader":{"name":"x-v","nonce":"abcdefgh"}},
         "mirror":{"share":0,"requestHeader":{"name":"x-m"}}"#;
     let live = shop(own);
-    for (json, path) in
-        [(live.clone(), "/in"), (live.clone(), "/out"), (live.replacen(":1,", ":1,\"killSwitch\":true,", 1), "/in")]
-    {
+    let killed = live.replacen(":1,", ":1,\"killSwitch\":true,", 1);
+    let route_killed = shop(&format!("{own},\"killSwitch\":true"));
+    for (json, path) in [(live.clone(), "/in"), (live, "/out"), (killed, "/in"), (route_killed, "/in")] {
         let t = table(&json);
         for value in [&b"canary.abcdefgh"[..], b"", b"a, b", b"\xff\xfe"] {
             let outcome =

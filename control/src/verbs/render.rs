@@ -39,12 +39,14 @@ pub(super) fn run(args: &Render) -> Result<Answer, Failure> {
         Form::Plugin => format!("{rendered:#}"),
         _ => yaml(&rendered)?,
     };
-    let note = match args.form {
-        Form::Wasmplugin | Form::Trafficextension => advice::istio(&plugin.config),
-        Form::Plugin | Form::Ecds => None,
+    let notes: Vec<String> = match args.form {
+        Form::Wasmplugin | Form::Trafficextension => {
+            [advice::istio(&plugin.config), advice::nonce(&plugin.config)].into_iter().flatten().collect()
+        }
+        Form::Plugin | Form::Ecds => Vec::new(),
     };
-    let text = note.iter().map(|note| format!("# note: {note}\n")).chain([text]).collect::<String>();
-    Ok(Answer::done(json!({"form": args.form.name(), "object": rendered, "notes": note.as_slice()}), text))
+    let text = notes.iter().map(|note| format!("# note: {note}\n")).chain([text]).collect::<String>();
+    Ok(Answer::done(json!({"form": args.form.name(), "object": rendered, "notes": notes}), text))
 }
 
 impl Form {

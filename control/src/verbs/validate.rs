@@ -64,11 +64,12 @@ pub(super) fn run(args: &Validate) -> Result<Answer, Failure> {
                     path.display(),
                     if routes.is_empty() { "none".to_owned() } else { routes.join(", ") }
                 ));
-                let note = advice::unreachable(&plugin.config);
-                lines.extend(note.iter().map(|note| format!("  note: {note}")));
+                let notes = [advice::unreachable(&plugin.config), advice::nonce(&plugin.config)];
+                let notes: Vec<String> = notes.into_iter().flatten().collect();
+                lines.extend(notes.iter().map(|note| format!("  note: {note}")));
                 files
                     .push(json!({"file": path, "target": plugin.config.target, "routes": routes, "features": features,
-                    "notes": note.as_slice()}));
+                    "notes": notes}));
             }
             Err(failure) => note(failure),
         }
