@@ -142,6 +142,9 @@ async fn records_are_collected_analysed_and_labelled_and_the_report_reckons_with
         let found = told(&["analyze", &records])?;
         whole(&found);
         assert_eq!(found["skipped"], json!({}), "{found}");
+        // A field that differs in a sixth of pairs counts, unless more is asked for.
+        let found = told(&["analyze", &records, "--noise-absolute", "20%"])?;
+        assert_eq!((&found["fields"][0]["path"], &found["fields"][0]["counts"]), (&json!("/label"), &json!(false)));
         // Some to look at: the same until they have labels.
         let sample = told(&["label", &records, "--labels", &labels, "--sample", "3"])?;
         assert_eq!(sample, told(&["label", &records, "--labels", &labels, "--sample", "3"])?);

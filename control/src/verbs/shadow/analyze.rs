@@ -31,7 +31,7 @@ pub(super) fn run(args: &Analyze) -> Result<Answer, Failure> {
         exact: args.exact,
         top: args.top,
         limits: limits(&args.limits),
-        noise: Noise::default(),
+        noise: Noise { relative: args.noise_relative, absolute: args.noise_absolute },
         labels: known.rights(),
     });
     let read = each(&args.files, &reader, |seen| analysis.take(seen))?;
