@@ -101,10 +101,10 @@ pub(crate) struct Analyze {
     /// Who was right, as `headgate shadow label` wrote it down.
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
-    /// A field counts when the shadow differs in it more often than the version in service from itself: by more than this part of both together,
+    /// A field counts when the shadow differs in it more often than the version in service from itself, by more than this part of both.
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "20%")]
     pub(crate) noise_relative: f64,
-    /// and by more than this share of comparisons.
+    /// And by more than this share of comparisons.
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0.03%")]
     pub(crate) noise_absolute: f64,
     /// Rows of each list.
