@@ -85,11 +85,14 @@ struct Prepared {
     published: PathBuf,
 }
 
+/// How long the end waits for records that were taken to be written.
+const SETTLED: Duration = Duration::from_secs(5);
+
 /// The receiving end of records, which says on the console what keeps it from writing.
-fn collector(out: Out, console: &Arc<Console>) -> Result<axum::Router, Failure> {
+fn collector(out: Out, console: &Arc<Console>) -> Result<Arc<Collector>, Failure> {
     let console = Arc::clone(console);
     let token = std::env::var(collect::TOKEN).ok().filter(|token| !token.is_empty());
-    Ok(collect::router(Collector::start(out, token, move |text| console.note("-", "records", text))?))
+    Collector::start(out, token, move |text| console.note("-", "records", text))
 }
 
 /// Runs all rollouts to their end; gives the exit code of the worst.
@@ -158,7 +161,7 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
         });
     }
     let records = settings.records.clone().map(|out| collector(out, &console)).transpose()?;
-    if let Some(at) = desk.open(settings, records)? {
+    if let Some(at) = desk.open(settings, records.clone().map(collect::router))? {
         console.note("-", "listening", &format!("listening on {at}"));
     }
     let inboxes = Arc::new(inboxes);
@@ -179,6 +182,9 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
             Failure::failed("a rollout stopped by a fault of headgate's: the weights stay as they are, `headgate run` goes on from there, `headgate rollback` goes back")
         })?;
         worst = core::cmp::max_by_key(worst, exit, |e| rank(*e));
+    }
+    if let Some(records) = records {
+        records.settle(SETTLED);
     }
     Ok(worst)
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -57,6 +58,8 @@ struct Counts {
     written: AtomicU64,
     /// Lines that are no JSON objects.
     unreadable: AtomicU64,
+    /// Batches that were taken and are not written yet.
+    waiting: AtomicU64,
     /// Whether the last write failed.
     failing: AtomicBool,
 }
@@ -106,11 +109,24 @@ impl Collector {
         if kept.is_empty() {
             return StatusCode::BAD_REQUEST;
         }
-        match self.queue.try_send(kept) {
+        self.counts.waiting.fetch_add(1, Ordering::AcqRel);
+        let sent = self.queue.try_send(kept);
+        if sent.is_err() {
+            self.counts.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+        match sent {
             // While the disk is full a batch is still tried, and its sender told that it may be lost.
             Ok(()) if self.counts.failing.load(Ordering::Relaxed) => StatusCode::SERVICE_UNAVAILABLE,
             Ok(()) => StatusCode::NO_CONTENT,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Waits until all that was taken is written, or the disk did not take it, but not longer than this: before the process ends.
+    pub(crate) fn settle(&self, most: Duration) {
+        let until = Instant::now() + most;
+        while self.counts.waiting.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 }
@@ -147,6 +163,7 @@ fn write(out: &Out, file: File, batches: &Receiver<Vec<u8>>, counts: &Counts, sa
                 }
             }
         }
+        counts.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -225,7 +242,8 @@ mod tests {
         headers.insert(header::AUTHORIZATION, "Bearer t".parse().unwrap());
         assert_eq!(collector.take(&headers, b"{\"a\":1}\nnonsense\n{\"b\":\n[1]\n{\"c\":2}"), StatusCode::NO_CONTENT);
         assert_eq!(collector.take(&headers, b"nonsense\n"), StatusCode::BAD_REQUEST);
-        wait(|| read(&path) == "{\"a\":1}\n{\"c\":2}\n");
+        collector.settle(Duration::from_secs(60));
+        assert_eq!(read(&path), "{\"a\":1}\n{\"c\":2}\n");
         assert_eq!(collector.counts.unreadable.load(Ordering::Relaxed), 4);
     }
 

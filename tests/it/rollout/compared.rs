@@ -109,6 +109,9 @@ async fn the_program_that_runs_it_keeps_the_records_too() -> Result<()> {
     assert!(load.stop().await?.failed().is_empty());
     let found = world.headgate(&["shadow", "analyze", &records.display().to_string(), "--json"]).await?.json()?;
     assert_eq!((found["records"].as_u64(), &found["skipped"]), (Some(lines() as u64), &json!({})), "{found}");
+    // What the proxies were told is taken has been written before the program ended.
+    let sent = world.envoy.metrics().await?.sum("headgate_shadow_records", &[("result", "sent")]);
+    assert!(sent >= 100 && lines() as u64 >= sent, "{sent} taken, {} written", lines());
     // The two versions' bodies tell their names.
     assert_eq!((&found["agreement"]["value"], found["agreement"]["buckets"].as_u64() > Some(1)), (&json!(0.0), true));
     Ok(())
