@@ -40,6 +40,10 @@ pub struct Host {
     pub fault: Fault,
     /// Tokens of the calls that the filter sent and that were not answered yet.
     pub sent: Vec<u32>,
+    /// By token, the context that it was sent as.
+    pub(crate) sent_as: BTreeMap<u32, u32>,
+    /// The context that calls are made as, since one was last chosen.
+    effective: u32,
     pub(crate) configuration: Vec<u8>,
     pub(crate) maps: BTreeMap<u32, Vec<Header>>,
     pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -59,6 +63,8 @@ impl Host {
             tick: 0,
             fault: Fault::None,
             sent: Vec::new(),
+            sent_as: BTreeMap::new(),
+            effective: 0,
             bodies: BTreeMap::new(),
             tokens: 0,
             configuration: Vec::new(),
@@ -275,8 +281,12 @@ pub(crate) fn link(linker: &mut Linker<Host>, module: &Module) -> Result<()> {
 /// What only a filter calls that sends calls.
 fn calls(linker: &mut Linker<Host>) -> Result<()> {
     let name = "proxy_set_effective_context";
-    linker.func_wrap("env", name, move |mut caller: Call<'_>, _: u32| -> Result<u32> {
-        Ok(begin(&mut caller, name, None)?.unwrap_or(OK))
+    linker.func_wrap("env", name, move |mut caller: Call<'_>, context: u32| -> Result<u32> {
+        if let Some(status) = begin(&mut caller, name, None)? {
+            return Ok(status);
+        }
+        caller.data_mut().effective = context;
+        Ok(OK)
     })?;
     let name = "proxy_http_call";
     linker.func_wrap(
@@ -304,6 +314,7 @@ fn calls(linker: &mut Linker<Host>) -> Result<()> {
             host.tokens += 1;
             let number = host.tokens;
             host.sent.push(number);
+            host.sent_as.insert(number, host.effective);
             write(&mut caller, token, &number.to_le_bytes())?;
             Ok(OK)
         },

@@ -9,9 +9,11 @@
 
 mod host;
 mod proxy;
+mod step;
 
 pub use host::{Fault, Host, NEVER_CALLED};
 pub use proxy::{Answer, Proxy, Seen};
+pub use step::Way;
 
 /// A header's name and value.
 pub type Header = (Vec<u8>, Vec<u8>);

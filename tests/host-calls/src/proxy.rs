@@ -8,22 +8,23 @@ use wasmi::{Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};
 use crate::host::{Host, link};
 use crate::{Header, Result};
 
-/// The root context's number; requests count on from it.
+/// The first root context's number; requests and later ones count on from it.
 const ROOT: u32 = 1;
-const REQUEST: u32 = 0;
-const RESPONSE: u32 = 2;
+pub(crate) const REQUEST: u32 = 0;
+pub(crate) const RESPONSE: u32 = 2;
 /// Of a call's answer: its headers, and its body.
-const CALL_HEADERS: u32 = 6;
-const CALL_BODY: u32 = 4;
+pub(crate) const CALL_HEADERS: u32 = 6;
+pub(crate) const CALL_BODY: u32 = 4;
 /// Bodies of a request and of its response.
-const REQUEST_BODY: u32 = 0;
-const RESPONSE_BODY: u32 = 1;
+pub(crate) const REQUEST_BODY: u32 = 0;
+pub(crate) const RESPONSE_BODY: u32 = 1;
 
 /// The compiled filter, started.
 #[derive(Debug)]
 pub struct Proxy {
     store: Store<Host>,
     instance: Instance,
+    root: u32,
     next: u32,
 }
 
@@ -77,16 +78,31 @@ impl Proxy {
         let mut linker = Linker::new(&engine);
         link(&mut linker, &module)?;
         let instance = linker.instantiate_and_start(&mut store, &module)?;
-        let mut proxy = Self { store, instance, next: ROOT + 1 };
+        let mut proxy = Self { store, instance, root: ROOT, next: ROOT + 1 };
         proxy.enter::<(), ()>("_initialize", ())?;
         proxy.enter::<_, ()>("proxy_on_context_create", (ROOT, 0))?;
         proxy.enter::<_, u32>("proxy_on_vm_start", (ROOT, 0))?;
         Ok(proxy)
     }
 
-    fn enter<P: WasmParams, R: WasmResults>(&mut self, name: &str, parameters: P) -> Result<R> {
+    pub(crate) fn enter<P: WasmParams, R: WasmResults>(&mut self, name: &str, parameters: P) -> Result<R> {
         self.store.data_mut().entered(name);
         self.instance.get_typed_func::<P, R>(&self.store, name)?.call(&mut self.store, parameters)
+    }
+
+    /// A number that no context has.
+    pub(crate) const fn number(&mut self) -> u32 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// The root context in force, and another one in its place if there is one.
+    pub(crate) const fn root(&mut self, next: Option<u32>) -> u32 {
+        if let Some(next) = next {
+            self.root = next;
+        }
+        self.root
     }
 
     /// The host.
@@ -98,9 +114,9 @@ impl Proxy {
     pub fn configure(&mut self, configuration: &[u8]) -> Result<bool> {
         configuration.clone_into(&mut self.host().configuration);
         let len = u32::try_from(configuration.len()).unwrap_or(u32::MAX);
-        let taken = self.enter::<_, u32>("proxy_on_configure", (ROOT, len))? == 1;
+        let taken = self.enter::<_, u32>("proxy_on_configure", (self.root, len))? == 1;
         if self.host().tick > 0 {
-            self.enter::<_, ()>("proxy_on_tick", ROOT)?;
+            self.enter::<_, ()>("proxy_on_tick", self.root)?;
         }
         Ok(taken)
     }
@@ -113,7 +129,7 @@ impl Proxy {
         host.maps.insert(CALL_HEADERS, headers.to_vec());
         host.bodies.insert(CALL_BODY, body.to_vec());
         let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let parameters = (ROOT, token, size(headers.len()), size(body.len()), 0);
+        let parameters = (self.root, token, size(headers.len()), size(body.len()), 0);
         self.enter::<_, ()>("proxy_on_http_call_response", parameters)?;
         Ok(std::mem::take(&mut self.host().calls))
     }
@@ -125,7 +141,7 @@ impl Proxy {
         let host = self.host();
         host.maps = BTreeMap::from([(REQUEST, headers.to_vec())]);
         host.properties.clone_from(&answer.properties);
-        self.enter::<_, ()>("proxy_on_context_create", (id, ROOT))?;
+        self.enter::<_, ()>("proxy_on_context_create", (id, self.root))?;
         let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         self.enter::<_, u32>("proxy_on_request_headers", (id, count(headers.len()), 0))?;
         self.pieces(id, "proxy_on_request_body", REQUEST_BODY, body)?;
@@ -162,7 +178,7 @@ impl Proxy {
             host.properties.insert(b"request\0headers\0cookie".to_vec(), cookies.join(&b','));
         }
         let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
-        self.enter::<_, ()>("proxy_on_context_create", (id, ROOT))?;
+        self.enter::<_, ()>("proxy_on_context_create", (id, self.root))?;
         // Those of gRPC have a body.
         let ends = u32::from(!headers.iter().any(|(name, _)| name == b"te"));
         self.enter::<_, u32>("proxy_on_request_headers", (id, count, ends))?;
