@@ -71,6 +71,12 @@ fn timeouts_hangs_and_slowness_are_each_taken_back_by_their_criterion() {
     let mut slow = world(json!({}));
     slow.canary.latency_us = 60_000;
     assert_eq!(caught(&mut slow).1, "latencyP50");
+    let figures = &slow.state.look.as_ref().unwrap().figures;
+    let median = figures.iter().find(|f| f.name == "latencyP50").unwrap();
+    let (measured, error) = (median.measured.unwrap(), median.error.unwrap());
+    assert!(error > 0.0 && (measured - 60_000.0).abs() <= error, "{measured} to within {error}");
+    assert!(median.sentence.contains("to within"), "{}", median.sentence);
+    assert!(figures.iter().filter(|f| f.unit == "share").all(|f| f.error.is_none()));
 }
 
 #[test]

@@ -27,7 +27,7 @@ const FRESH: u32 = 3;
 #[derive(Debug, Clone)]
 enum Source {
     Prometheus { web: Web, address: String, settings: queries::Settings },
-    Webhook { web: Web, url: String, headers: Vec<(String, String)>, pointer: String },
+    Webhook { web: Web, url: String, headers: Vec<(String, String)>, pointer: String, every: Option<Duration> },
     Outcomes,
 }
 
@@ -110,6 +110,7 @@ impl Asker {
                     url: w.url.clone(),
                     headers: w.headers.iter().map(|(n, v)| (n.clone(), v.clone())).collect(),
                     pointer: w.pointer.clone().unwrap_or_else(|| "/value".to_owned()),
+                    every: w.interval.as_ref().and_then(|i| i.ms().ok()).map(Duration::from_millis),
                 }
             } else {
                 Source::Outcomes
@@ -147,7 +148,7 @@ impl Asker {
         for ask in asks {
             let due = self.asked.get(&ask.criterion).is_none_or(|(at, ended)| {
                 let same = self.last.get(&ask.criterion).is_some_and(|(old, ..)| old.since_ms == ask.since_ms);
-                *ended && (at.elapsed() >= self.interval || !same)
+                *ended && (at.elapsed() >= self.pause(&ask.provider) || !same)
             });
             if due {
                 self.asked.insert(ask.criterion.clone(), (Instant::now(), false));
@@ -155,10 +156,18 @@ impl Asker {
             }
         }
         let fresh = |(ask, _, at): &&(Ask, Measurement, Instant)| {
-            at.elapsed() <= self.interval * FRESH + Duration::from_secs(1)
+            at.elapsed() <= self.pause(&ask.provider) * FRESH + Duration::from_secs(1)
                 && asks.iter().any(|a| a.criterion == ask.criterion && a.since_ms == ask.since_ms)
         };
         self.last.values().filter(fresh).map(|(_, measurement, _)| measurement.clone()).collect()
+    }
+
+    /// Time between two questions to a provider.
+    fn pause(&self, provider: &str) -> Duration {
+        match self.sources.get(provider) {
+            Some(Source::Webhook { every: Some(every), .. }) => *every,
+            _ => self.interval,
+        }
     }
 
     fn ask(&self, ask: Ask) {
@@ -211,7 +220,7 @@ impl Source {
                 }
                 Ok(found)
             }
-            Self::Webhook { web, url, headers, pointer } => {
+            Self::Webhook { web, url, headers, pointer, .. } => {
                 let one = |variant: &str| {
                     let body = serde_json::json!({
                         "rollout": plan.name, "route": plan.route, "variant": variant, "criterion": ask.criterion,

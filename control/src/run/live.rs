@@ -114,6 +114,7 @@ mod tests {
             unit: "share".to_owned(),
             allowed: "at most 2 %".to_owned(),
             measured: Some(0.01),
+            error: None,
             lower: None,
             upper: None,
             baseline: None,

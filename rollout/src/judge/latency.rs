@@ -45,14 +45,15 @@ fn of(case: &Case<'_>, criterion: &Criterion, sides: &Sides<'_>, alpha: f64, ful
         };
     }
     let q = quantile_of(metric);
-    let canary = mixed(compared.iter().map(|s| (1.0, pick(metric, &s.canary))), q);
+    let measured = mixed(compared.iter().map(|s| (1.0, pick(metric, &s.canary))), q);
+    let (canary, error) = (measured.map(|(value, _)| value), measured.map(|(_, width)| width));
     let baseline = if relative {
         let weighed = compared.iter().filter_map(|s| {
             let theirs = pick(metric, s.baseline.as_deref()?);
             Some((f(pick(metric, &s.canary).count) / f(theirs.count), theirs))
         });
         match mixed(weighed, q) {
-            Some(value) => Some(value),
+            Some((value, _)) => Some(value),
             None => {
                 return Evidence::unmeasured(
                     "the stable version's quantile lies above the last bucket of the histogram",
@@ -63,7 +64,8 @@ fn of(case: &Case<'_>, criterion: &Criterion, sides: &Sides<'_>, alpha: f64, ful
         None
     };
     let limit = criterion.bound.limit(baseline.unwrap_or(0.0));
-    let mut evidence = Evidence { measured: canary, baseline, limit: Some(limit), samples, ..Evidence::default() };
+    let mut evidence =
+        Evidence { measured: canary, error, baseline, limit: Some(limit), samples, ..Evidence::default() };
     // A quantile above the last bucket is above every limit that can be seen.
     let wrong = canary.is_none_or(|value| beyond(criterion, value, limit));
     evidence.beyond = wrong;
@@ -146,12 +148,13 @@ fn with_edges(histogram: &Histogram, edges: &[f64]) -> Result<histogram::Histogr
     histogram::Histogram::from_cumulative(edges.to_vec(), &cumulative)
 }
 
-/// The quantile of a mix of histograms; none above the last bound.
-fn mixed<'a>(parts: impl Iterator<Item = (f64, &'a Histogram)>, q: f64) -> Option<f64> {
+/// The quantile of a mix of histograms, by straight lines within buckets, and the width of its bucket, which bounds the error; none above the
+/// last bound.
+fn mixed<'a>(parts: impl Iterator<Item = (f64, &'a Histogram)>, q: f64) -> Option<(f64, f64)> {
     let mut parts = parts.peekable();
     let (first_weight, first) = parts.next()?;
     if parts.peek().is_none() {
-        return first.quantile(q).map(|(value, _)| value);
+        return first.quantile(q);
     }
     let mut cumulative: Vec<f64> = first.cumulative.iter().map(|c| first_weight * f(*c)).collect();
     let mut count = first_weight * f(first.count);
@@ -172,5 +175,5 @@ fn mixed<'a>(parts: impl Iterator<Item = (f64, &'a Histogram)>, q: f64) -> Optio
         None => (0.0, 0.0),
     };
     let part = if high > low { (rank - low) / (high - low) } else { 1.0 };
-    Some(low_bound + part * (high_bound - low_bound))
+    Some((low_bound + part * (high_bound - low_bound), high_bound - low_bound))
 }

@@ -57,6 +57,8 @@ pub(crate) struct Case<'a> {
 #[derive(Debug, Clone, Default)]
 struct Evidence {
     measured: Option<f64>,
+    /// Of a quantile out of a histogram: how far it may be off, the width of its bucket.
+    error: Option<f64>,
     lower: Option<f64>,
     upper: Option<f64>,
     baseline: Option<f64>,
@@ -218,6 +220,7 @@ fn told(case: &Case<'_>, criterion: &Criterion, evidence: &Evidence, from: Strin
         .to_owned(),
         allowed: allowed(criterion),
         measured: evidence.measured,
+        error: evidence.error,
         lower: evidence.lower,
         upper: evidence.upper,
         baseline: evidence.baseline,

@@ -54,7 +54,11 @@ pub(super) fn sentence(figures: &Figures, evidence: &Evidence) -> String {
     if let Some(problem) = &evidence.problem {
         return format!("{name} cannot be measured: {problem}");
     }
-    let measured = figures.measured.map_or_else(|| "not known".to_owned(), |m| value(of, m));
+    let measured = match (figures.measured, figures.error) {
+        (None, _) => "not known".to_owned(),
+        (Some(measured), None) => value(of, measured),
+        (Some(measured), Some(error)) => format!("{} (to within {})", value(of, measured), value(of, error)),
+    };
     let limit = figures.limit.map_or_else(String::new, |l| value(of, l));
     let against =
         figures.baseline.map_or_else(String::new, |b| format!(" ({} is at {})", figures.baseline_from, value(of, b)));

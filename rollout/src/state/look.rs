@@ -56,6 +56,9 @@ pub struct Figures {
     pub allowed: String,
     /// Measured of the canary; none without values.
     pub measured: Option<f64>,
+    /// Of a quantile out of a histogram: how far it may be off, which is the width of its bucket; none of what is counted exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
     /// Lower anytime-valid bound of the canary's value, given the baseline; none where it was not worked out.
     pub lower: Option<f64>,
     /// Upper anytime-valid bound of the same.

@@ -98,3 +98,23 @@ async fn a_provider_that_sees_what_proxies_cannot_takes_it_back() -> Result<()> 
     load.stop().await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_asked_no_more_often_than_its_interval_says() -> Result<()> {
+    let world = World::start().await?;
+    let lab = Receiver::start(|_, _, _| (200, json!({"score": 0.1}).to_string())).await?;
+    let load = world.load().await?;
+    load.more(100).await?;
+    let file = world.rollout(|file| {
+        with_webhook(lab.url("/drift"))(file);
+        file["spec"]["providers"]["lab"]["webhook"]["interval"] = json!("1h");
+    })?;
+    let ran = world.run(&file, &[])?.ended().await?;
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    // Once for each window, of which another step has another; its answer stands for the whole step.
+    let windows: Vec<String> = lab.asked("/drift").iter().map(|asked| asked["since"].to_string()).collect();
+    let different: std::collections::BTreeSet<&String> = windows.iter().collect();
+    assert!(different.len() >= 2 && different.len() == windows.len(), "{windows:?}");
+    load.stop().await?;
+    Ok(())
+}
