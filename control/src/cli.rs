@@ -13,7 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXITS: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a document is refused, 4 pending on a proxy, 5 rejected by a proxy,
-6 changed by somebody else meanwhile, 7 nothing written because a proxy lacks something.";
+6 changed by somebody else meanwhile, 7 nothing written because a proxy lacks something.
+Of run: 0 promoted, 10 rolled back, 11 held, 12 aborted. Of drift: 13 drifted, 14 not known.";
 
 const STRATEGIES: &str = "\
 Which strategy:
