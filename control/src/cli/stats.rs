@@ -197,6 +197,9 @@ pub(crate) struct Sizes {
     /// Users a day for both versions together, to say how long it takes.
     #[arg(long)]
     pub(crate) per_day: Option<f64>,
+    /// Write a page with a chart: the power of a test by its size.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Two counts, or a file of them.
@@ -260,6 +263,9 @@ pub(crate) struct Ratio {
     /// Chance of an alarm where the ratio is right, over all looks.
     #[arg(long, default_value = "0.1%", value_parser = share)]
     pub(crate) alpha: f64,
+    /// Write a page with a chart: each version's share beside that of its weight.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// What a rise of the rate means.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::exit::{Exit, Failure};
 
 /// One row: a text for each column.
+#[derive(Clone)]
 pub(super) struct Row {
     /// Where it stands, for people: `line 3` or `item 2`.
     place: String,
@@ -83,6 +84,12 @@ impl Row {
         })
     }
 
+    /// The count in a column that has to be there.
+    pub(super) fn count(&self, name: &str) -> Result<f64, Failure> {
+        let value = self.number(name)?;
+        whole(value).map_err(|why| Failure::new(Exit::Refused, format!("{}: `{name}`: {why}", self.place)))
+    }
+
     /// A refusal that says where.
     fn refused(&self, reason: &Reason) -> Failure {
         Failure::new(Exit::Refused, format!("{}: {reason}", self.place))
@@ -121,8 +128,7 @@ pub(super) fn two(rows: &[Row], baseline: Option<&str>) -> Result<[String; 2], F
 pub(super) fn proportion(rows: &[Row], variant: &str) -> Result<Proportion, Failure> {
     let mut sum = Proportion::default();
     for row in rows.iter().filter(|row| row.text("variant") == Some(variant)) {
-        let one =
-            Proportion::new(row.number("events")?, row.number("units")?).map_err(|reason| row.refused(&reason))?;
+        let one = Proportion::new(row.count("events")?, row.count("units")?).map_err(|reason| row.refused(&reason))?;
         sum.events += one.events;
         sum.units += one.units;
     }
@@ -134,16 +140,24 @@ pub(super) fn values(rows: &[Row], variant: &str) -> Result<Vec<f64>, Failure> {
     rows.iter().filter(|row| row.text("variant") == Some(variant)).map(|row| row.number("value")).collect()
 }
 
-/// The buckets of a version, in one segment if it is given; `total` is the column of totals, if there is one.
+/// The buckets of a version, in one segment if it is given; `total` is the column of events, if there is one.
 pub(super) fn arm(rows: &[Row], variant: &str, segment: Option<&str>, total: Option<&str>) -> Result<Arm, Failure> {
     let mut arm = Arm::default();
     let of_segment = |row: &&Row| segment.is_none_or(|segment| row.text("segment").unwrap_or("default") == segment);
     for row in rows.iter().filter(|row| row.text("variant") == Some(variant)).filter(of_segment) {
         let bucket = bucket(row)?;
-        let total = total.map_or(Ok(0.0), |name| row.number(name))?;
-        arm.add(bucket, row.number("units")?, total);
+        let total = total.map_or(Ok(0.0), |name| row.count(name))?;
+        arm.add(bucket, row.count("units")?, total);
     }
     Ok(arm)
+}
+
+/// Refuses what is no count of users or requests. What was divided by something belongs to no test of counts.
+pub(super) fn whole(count: f64) -> Result<f64, String> {
+    if count.is_finite() && count.fract() != 0.0 {
+        return Err(format!("{count} is no count: write how many there are, not a rate, a share or a mean of them"));
+    }
+    Ok(count)
 }
 
 /// The bucket of users that a row is about.
@@ -166,5 +180,8 @@ pub(super) fn ratio(text: &str) -> Result<Proportion, Failure> {
     let (events, units) = text.split_once('/').ok_or_else(wrong)?;
     let number = |text: &str| text.trim().parse::<f64>().map_err(|_| wrong());
     let (events, units) = (number(events)?, number(units)?);
+    for count in [events, units] {
+        whole(count).map_err(|why| Failure::new(Exit::Refused, format!("`{text}`: {why}")))?;
+    }
     Proportion::new(events, units).map_err(|reason| Failure::new(Exit::Refused, format!("`{text}`: {reason}")))
 }

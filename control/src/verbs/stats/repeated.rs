@@ -1,14 +1,14 @@
 //! What may be looked at as often as one likes: sample ratios, and rates against a limit.
 
-use std::path::Path;
-
 use headgate_rollout::stats::compare::{self, Ask, Finding, Limit};
 use headgate_rollout::stats::counts::Clustering;
 use headgate_rollout::stats::evalue::p_value;
+use headgate_rollout::stats::fixed::intervals::wilson;
 use headgate_rollout::stats::fixed::proportions::Proportion;
-use headgate_rollout::stats::{Arm, Method, Stratum, Worse, srm as ratios};
+use headgate_rollout::stats::{Arm, Method, Reason, Stratum, Worse, srm as ratios};
 use serde_json::json;
 
+use super::input::Row;
 use super::{confidence, input, number, percent, points, refused};
 use crate::answer::{Answer, table};
 use crate::chart::{self, Band, Chart, Line};
@@ -23,13 +23,19 @@ pub(super) fn srm(args: &Ratio) -> Result<Answer, Failure> {
         let counts: Vec<f64> = arms.iter().map(Arm::units).collect();
         (names, counts, ratios::buckets(&arms, &args.weights), "requests, judged by buckets of users")
     } else {
+        for count in &args.counts {
+            input::whole(*count).map_err(|why| Failure::new(Exit::Refused, why))?;
+        }
         let names = (1..=args.counts.len()).map(|i| format!("variant {i}")).collect();
         (names, args.counts.clone(), ratios::keys(&args.counts, &args.weights), "distinct users")
     };
     let log_e = log_e.map_err(refused)?;
+    let (all, weight): (f64, f64) = (counts.iter().sum(), args.weights.iter().sum());
+    if all == 0.0 {
+        return Err(refused(Reason::NoData("variants")));
+    }
     let p = p_value(log_e);
     let mismatch = p <= args.alpha;
-    let (all, weight): (f64, f64) = (counts.iter().sum(), args.weights.iter().sum());
     let rows: Vec<Vec<String>> = names
         .iter()
         .zip(&counts)
@@ -51,18 +57,56 @@ pub(super) fn srm(args: &Ratio) -> Result<Answer, Failure> {
     };
     let json = json!({"variants": names, "counts": counts, "weights": args.weights, "of": what, "logE": log_e, "p": p,
         "mismatch": mismatch, "alpha": args.alpha, "sentence": sentence});
-    Ok(Answer::done(json, format!("{}\n{sentence}", table(&["variant", what, "share", "by weight"], &rows))))
+    let headings = ["variant", what, "share", "by weight"];
+    if let Some(file) = &args.html {
+        let chart = shares(&names, &counts, &args.weights, args.input.is_none().then_some(args.alpha))?;
+        chart::write(file, &chart::page("Sample ratio", &sentence, &headings, &rows, &[chart]))?;
+    }
+    Ok(Answer::done(json, format!("{}\n{sentence}", table(&headings, &rows))))
+}
+
+/// Each version's share, with Wilson's interval at `1 - alpha` where units are distinct users, beside that of its weight.
+fn shares(names: &[String], counts: &[f64], weights: &[f64], alpha: Option<f64>) -> Result<Chart, Failure> {
+    let (all, weight): (f64, f64) = (counts.iter().sum(), weights.iter().sum());
+    let interval = |count: &f64| {
+        let of = Proportion::new(*count, all).map_err(refused)?;
+        alpha.map(|alpha| wilson(of, alpha).map_err(refused)).transpose()
+    };
+    let intervals = counts.iter().map(interval).collect::<Result<Vec<_>, Failure>>()?;
+    let places: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{}: {name}", i + 1)).collect();
+    Ok(Chart {
+        title: "Share of each version, beside that of its weight".to_owned(),
+        note: match alpha {
+            Some(alpha) => {
+                format!("{}. The band is an interval for one look, at {}.", places.join(", "), confidence(alpha))
+            }
+            None => places.join(", "),
+        },
+        x: (1..=names.len()).map(|i| i as f64).collect(),
+        x_label: "version".to_owned(),
+        percent: true,
+        lines: vec![
+            Line::hidden("high", intervals.iter().map(|i| i.map(|[_, high]| high)).collect()),
+            Line::hidden("low", intervals.iter().map(|i| i.map(|[low, _]| low)).collect()),
+            Line::points("share", counts.iter().map(|count| Some(count / all)).collect()),
+            Line::boundary("by weight", weights.iter().map(|of| Some(of / weight)).collect()),
+        ],
+        bands: vec![Band { upper: 1, lower: 2 }],
+        ..Chart::default()
+    })
 }
 
 /// Strata of a file (of some looks alone), or one of two counts of independent users.
-fn strata(args: &Repeated, looks: Option<&[String]>) -> Result<([String; 2], Vec<Stratum>, Clustering), Failure> {
-    if let Some(file) = &args.input {
-        let mut rows = input::rows(file)?;
-        input::one_epoch(&rows)?;
-        if let Some(looks) = looks {
-            rows.retain(|row| looks.iter().any(|look| look == row.text("look").unwrap_or("1")));
-        }
-        let names = input::two(&rows, args.baseline.as_deref())?;
+fn strata(
+    args: &Repeated,
+    all: Option<&[Row]>,
+    looks: Option<&[String]>,
+) -> Result<([String; 2], Vec<Stratum>, Clustering), Failure> {
+    if let Some(all) = all {
+        input::one_epoch(all)?;
+        let names = input::two(all, args.baseline.as_deref())?;
+        let within = |row: &&Row| looks.is_none_or(|looks| looks.iter().any(|look| look == look_of(row)));
+        let rows: Vec<Row> = all.iter().filter(within).cloned().collect();
         let [a, b] = &names;
         let mut segments: Vec<&str> = rows.iter().map(|row| row.text("segment").unwrap_or("default")).collect();
         segments.sort_unstable();
@@ -96,7 +140,8 @@ fn strata(args: &Repeated, looks: Option<&[String]>) -> Result<([String; 2], Vec
 }
 
 pub(super) fn sequential(args: &Repeated) -> Result<Answer, Failure> {
-    let ([of_a, of_b], strata, clustering) = strata(args, None)?;
+    let all = args.input.as_deref().map(input::rows).transpose()?;
+    let ([of_a, of_b], strata, clustering) = strata(args, all.as_deref(), None)?;
     let worse = if args.worse == stats::Worse::Higher { Worse::Higher } else { Worse::Lower };
     let ask = Ask { alpha: args.alpha, worse, clustering };
     let limit = Limit { ratio: args.ratio, floor: args.floor };
@@ -147,26 +192,29 @@ pub(super) fn sequential(args: &Repeated) -> Result<Answer, Failure> {
         "alpha": args.alpha, "sentence": sentence});
     let headings = ["variant", "units", "rate"];
     if let Some(file) = &args.html {
-        let charts = [over_looks(args, &ask, &limit)?];
+        let charts = [over_looks(args, all.as_deref(), &ask, &limit)?];
         chart::write(file, &chart::page("Two rates, looked at repeatedly", &sentence, &headings, &rows, &charts))?;
     }
     Ok(Answer::done(json, format!("{}\n{sentence}", table(&headings, &rows))))
 }
 
+/// The look that a row belongs to.
+fn look_of(row: &Row) -> &str {
+    row.text("look").unwrap_or("1")
+}
+
 /// The difference with its interval after each look, against what is allowed. Rows without a look belong to one.
-fn over_looks(args: &Repeated, ask: &Ask, limit: &Limit) -> Result<Chart, Failure> {
+fn over_looks(args: &Repeated, all: Option<&[Row]>, ask: &Ask, limit: &Limit) -> Result<Chart, Failure> {
     let mut looks: Vec<String> = Vec::new();
-    if let Some(file) = args.input.as_deref().filter(|file| *file != Path::new("-")) {
-        for row in input::rows(file)? {
-            let look = row.text("look").unwrap_or("1").to_owned();
-            if !looks.contains(&look) {
-                looks.push(look);
-            }
+    for row in all.unwrap_or_default() {
+        let look = look_of(row).to_owned();
+        if !looks.contains(&look) {
+            looks.push(look);
         }
     }
     let mut found = Vec::new();
     for until in 1..=looks.len().max(1) {
-        let (_, strata, _) = strata(args, looks.get(..until).filter(|l| !l.is_empty()))?;
+        let (_, strata, _) = strata(args, all, looks.get(..until).filter(|l| !l.is_empty()))?;
         // A look at which nothing can be said is no point.
         found.push(compare::rate(&strata, limit, ask).ok());
     }

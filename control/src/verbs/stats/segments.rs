@@ -26,7 +26,7 @@ pub(super) fn run(args: &Values) -> Result<Answer, Failure> {
             segments.push((name.to_owned(), Pair { a: nothing, b: nothing }));
             segments.len() - 1
         });
-        let one = Proportion::new(row.number("events")?, row.number("units")?).map_err(refused)?;
+        let one = Proportion::new(row.count("events")?, row.count("units")?).map_err(refused)?;
         if let Some((_, pair)) = segments.get_mut(at) {
             let side = if row.text("variant") == Some(of_a.as_str()) { &mut pair.a } else { &mut pair.b };
             side.events += one.events;

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{number, percent, points, refused};
 use crate::answer::{Answer, table};
+use crate::chart::{self, Chart, Line};
 use crate::cli::stats::Sizes;
 use crate::exit::{Exit, Failure};
 
@@ -27,6 +28,36 @@ fn question(args: &Sizes) -> Result<Question, Failure> {
         (None, None, Some(margin)) => Ok(Question::NotWorse { rate: a, margin }),
         _ => Err(usage("say what is to be told from the baseline: --to RATE, --relative CHANGE or --margin POINTS")),
     }
+}
+
+/// The power of a test with so many independent users in each version.
+fn power_at(question: &Question, units: f64, args: &Sizes) -> Option<f64> {
+    match question {
+        Question::Rates { a, b } => power::of_proportions(units, *a, *b, args.alpha, sides(args)).ok(),
+        Question::NotWorse { rate, margin } => noninferiority::power(units, *rate, *margin, args.alpha).ok(),
+        Question::Means { difference, deviation } => {
+            power::of_means(units, *difference, *deviation, args.alpha, sides(args)).ok()
+        }
+    }
+}
+
+/// Power by size, up to twice this one.
+fn curve(question: &Question, size: f64, args: &Sizes) -> Result<Chart, Failure> {
+    const POINTS: usize = 80;
+    let effect = effect(args)?;
+    let x: Vec<f64> = (1..=POINTS).map(|i| (2.0 * size * i as f64 / POINTS as f64).max(1.0)).collect();
+    Ok(Chart {
+        title: "Power by size".to_owned(),
+        note: format!("The chance that {} at alpha {}.", words(question), percent(args.alpha)),
+        x_label: "in each version".to_owned(),
+        percent: true,
+        lines: vec![
+            Line::plain("power", x.iter().map(|units| power_at(question, units / effect, args)).collect()),
+            Line::boundary("asked for", vec![Some(args.power); x.len()]),
+        ],
+        x,
+        ..Chart::default()
+    })
 }
 
 fn words(question: &Question) -> String {
@@ -86,7 +117,12 @@ pub(super) fn sample_size(args: &Sizes) -> Result<Answer, Failure> {
     ];
     let json = json!({"perVersion": size, "inAll": 2.0 * size, "days": days, "alpha": args.alpha, "power": args.power,
         "designEffect": args.design_effect, "sentence": sentence});
-    Ok(Answer::done(json, format!("{}\n{sentence}", table(&["sample", "size"], &rows))))
+    let headings = ["sample", "size"];
+    if let Some(file) = &args.html {
+        let charts = [curve(&asked, size, args)?];
+        chart::write(file, &chart::page("Sample size", &sentence, &headings, &rows, &charts))?;
+    }
+    Ok(Answer::done(json, format!("{}\n{sentence}", table(&headings, &rows))))
 }
 
 pub(super) fn power_of(args: &Sizes) -> Result<Answer, Failure> {
@@ -95,9 +131,7 @@ pub(super) fn power_of(args: &Sizes) -> Result<Answer, Failure> {
     let effective = units / effect(args)?;
     let found = match asked {
         Question::Rates { a, b } => power::of_proportions(effective, a, b, args.alpha, sides(args)),
-        Question::NotWorse { .. } => {
-            return Err(Failure::new(Exit::Usage, "--margin belongs to sample-size; give --to or --relative here"));
-        }
+        Question::NotWorse { rate, margin } => noninferiority::power(effective, rate, margin, args.alpha),
         Question::Means { difference, deviation } => {
             power::of_means(effective, difference, deviation, args.alpha, sides(args))
         }
@@ -111,5 +145,10 @@ pub(super) fn power_of(args: &Sizes) -> Result<Answer, Failure> {
     );
     let rows = [vec![format!("{units:.0}"), percent(found)]];
     let json = json!({"power": found, "units": units, "alpha": args.alpha, "designEffect": args.design_effect, "sentence": sentence});
-    Ok(Answer::done(json, format!("{}\n{sentence}", table(&["in each version", "power"], &rows))))
+    let headings = ["in each version", "power"];
+    if let Some(file) = &args.html {
+        let charts = [curve(&asked, units, args)?];
+        chart::write(file, &chart::page("Power", &sentence, &headings, &rows, &charts))?;
+    }
+    Ok(Answer::done(json, format!("{}\n{sentence}", table(&headings, &rows))))
 }

@@ -4,7 +4,7 @@
 //! proof round: the hypothesis is that the new version *is* worse by the margin or more, and data have to refute it.
 
 use super::super::normal;
-use super::super::reason::{Reason, probability};
+use super::super::reason::{Reason, counted, probability};
 use super::proportions::Proportion;
 use super::{Look, Test};
 
@@ -50,4 +50,17 @@ pub fn sample_size(rate: f64, margin: f64, alpha: f64, power: f64) -> Result<f64
     probability("the margin", margin)?;
     let z = normal::isf(probability("alpha", alpha)?) - normal::isf(probability("the power", power)?);
     Ok(z * z * 2.0 * rate * (1.0 - rate) / (margin * margin))
+}
+
+/// Power to show non-inferiority with so many units in each arm if both rates are `rate`: the inverse of [`sample_size`].
+///
+/// Degenerate: [`Reason::NoData`] without units, [`Reason::NotAProbability`].
+pub fn power(units: f64, rate: f64, margin: f64, alpha: f64) -> Result<f64, Reason> {
+    probability("the rate", rate)?;
+    probability("the margin", margin)?;
+    if counted("the number of units", units)? == 0.0 {
+        return Err(Reason::NoData("test"));
+    }
+    let error = (2.0 * rate * (1.0 - rate) / units).sqrt();
+    Ok(normal::cdf(margin / error - normal::isf(probability("alpha", alpha)?)))
 }

@@ -33,7 +33,9 @@ const MOST_UNITS: f64 = 1e15;
 /// Fleiss, Levin and Paik 2003, eq. 4.14 solved for the power, without continuity correction, the far tail left out: what R's
 /// `power.prop.test` calculates.
 pub fn of_proportions(n: f64, a: f64, b: f64, alpha: f64, sides: Sides) -> Result<f64, Reason> {
-    amount("the number of units", n)?;
+    if amount("the number of units", n)? == 0.0 {
+        return Err(Reason::NoData("test"));
+    }
     let z = normal::isf(sides.tail(probability("alpha", alpha)?));
     let (a, b) = (probability("a rate", a)?, probability("a rate", b)?);
     let (middle, spread) = (a + b, a * (1.0 - a) + b * (1.0 - b));

@@ -1,33 +1,8 @@
-//! `headgate stats` as people and scripts use it: every kind, from arguments, CSV and JSON, and what is refused.
-
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+//! What each kind answers, from arguments, CSV and JSON.
 
 use serde_json::Value;
 
-/// Runs `headgate stats … --json` on what comes from standard input: exit code and answer.
-fn stats(arguments: &[&str], input: &str) -> (i32, Value) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_headgate"))
-        .arg("stats")
-        .args(arguments)
-        .arg("--json")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // What is refused by its arguments alone is not read.
-    let _closed = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap_or_default())
-}
-
-#[track_caller]
-fn close(found: &Value, expected: f64) {
-    let found = found.as_f64().unwrap();
-    assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found} instead of {expected}");
-}
+use crate::{close, stats};
 
 #[test]
 fn sizes_and_power() {
@@ -104,31 +79,6 @@ fn segments_that_turn_a_result_round() {
     close(&found["oddsRatio"], 1.197981541);
     assert_eq!(found["reversed"], true);
     assert!(found["sentence"].as_str().unwrap().contains("Believe the comparison within"));
-}
-
-#[test]
-fn what_cannot_be_read_is_refused_with_its_place() {
-    for (arguments, input, why) in [
-        (vec!["proportions", "5/3", "1/2"], "", "5 events among 3 units"),
-        (vec!["proportions", "0/10", "0/10"], "", "zero variance"),
-        (vec!["proportions", "--input", "-"], "variant,events,units\na,1,2\nb,x,2\n", "line 3: `events` is `x`"),
-        (vec!["proportions", "--input", "-"], "variant,events,units\na,1,NaN\nb,1,2\n", "line 2: `units` is `NaN`"),
-        (vec!["proportions", "--input", "-"], "variant,events\na,1\nb,1\n", "no column `units`"),
-        (vec!["means", "--input", "-"], "variant,value\na,1\n", "two variants are compared"),
-        (vec!["means", "--input", "-"], "variant,value\na,1\nb,1\n", "too few values"),
-        (vec!["ranks", "--input", "-"], "[{", "no JSON list"),
-        (vec!["segments", "--input", "-"], "segment,variant,events,units\ns,a,1,2\nt,b,1,2\n", "one variant alone"),
-        (vec!["srm", "600", "400", "--weights", "50,50,50"], "", "belong in pairs"),
-        (vec!["srm", "600", "-1", "--weights", "50,50"], "", ""),
-    ] {
-        let (code, found) = stats(&arguments, input);
-        if why.is_empty() {
-            assert_eq!(code, 2, "{arguments:?}");
-            continue;
-        }
-        assert_eq!(code, 3, "{arguments:?}: {found}");
-        assert!(found["error"].as_str().unwrap().contains(why), "{found}");
-    }
 }
 
 #[test]
