@@ -4,7 +4,7 @@
 
 mod support;
 
-use headgate_rollout::drift::{EventKind, Progress, Verdict, Watch, tick};
+use headgate_rollout::drift::{EventKind, Progress, Told, Verdict, Watch, tick};
 use headgate_rollout::measure::{Counters, Totals};
 use headgate_rollout::state::Baseline;
 use serde_json::{Value, json};
@@ -48,8 +48,14 @@ impl Life {
         self.now_ms += self.watch.window_ms;
         // As after a restart of the program: what is in JSON is all it knows.
         let progress: Progress = serde_json::from_str(&serde_json::to_string(&self.progress).unwrap()).unwrap();
-        let (progress, look, events) =
-            tick(&self.watch, progress, self.now_ms, self.watch.window_ms, &totals(requests, version));
+        let (progress, look, events) = tick(
+            &self.watch,
+            progress,
+            self.now_ms,
+            self.watch.window_ms,
+            &totals(requests, version),
+            &Told::default(),
+        );
         self.progress = progress;
         self.told.extend(events.into_iter().map(|e| (e.kind, e.episode, e.text)));
         look.map(|look| look.verdict)
@@ -105,7 +111,8 @@ fn a_decline_of_performance_is_drift_and_a_smaller_one_is_not() {
 fn a_window_is_full_when_it_was_measured_for_its_length() {
     let mut life = Life::new(json!({"window": "1h"}));
     let (at, increment) = (life.now_ms, totals(100, good()));
-    let (progress, look, _) = tick(&life.watch, life.progress.clone(), at + 3_600_000, 600_000, &increment);
+    let (progress, look, _) =
+        tick(&life.watch, life.progress.clone(), at + 3_600_000, 600_000, &increment, &Told::default());
     assert!(look.is_none() && progress.window.as_ref().unwrap().measured_ms == 600_000);
     life.progress = Progress { reference: None, ..life.progress };
     assert_eq!(life.pass(5_000, good()), None, "without a reference nothing is looked at");

@@ -78,6 +78,9 @@ pub struct Conduct {
     pub resetting: u64,
     /// Every n-th request is never answered; 0: none.
     pub hanging: u64,
+    /// Answers predict, with scores from this one on: `{"score": …, "label": "spam" or "ham"}`, of a hundred requests each of the hundred numbers
+    /// once, and one in five `spam`. None: they do not.
+    pub scores_from: Option<u64>,
 }
 
 /// A running server. It ends when dropped.
@@ -197,6 +200,14 @@ impl Shared {
         all.len() - 1
     }
 
+    /// What the answer to the `index`-th request predicts, if any does.
+    fn prediction(&self, index: usize) -> Option<String> {
+        let from = self.conduct.lock().unwrap_or_else(PoisonError::into_inner).scores_from?;
+        let place = (index as u64).wrapping_mul(37) % 100;
+        let label = if place < 20 { "spam" } else { "ham" };
+        Some(format!(r#"{{"score":{},"label":"{label}"}}"#, from + place))
+    }
+
     fn note_body(&self, index: usize, bytes: u64, hash: u64) {
         // A test may have made this server forget while the body came.
         if let Some(seen) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
@@ -236,7 +247,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     let index = shared.note(&request);
     let unwell = shared.conduct().await?;
     let path = request.uri().path().to_owned();
-    let mut response = Response::new(body(shared.name.clone()));
+    let mut response = Response::new(body(shared.prediction(index).unwrap_or_else(|| shared.name.clone())));
     let headers = response.headers_mut();
     headers.insert("x-upstream", HeaderValue::try_from(shared.name.as_str())?);
     for (name, value) in request.headers() {

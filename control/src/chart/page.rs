@@ -36,7 +36,7 @@ pub(crate) fn page(title: &str, sentence: &str, headings: &[&str], rows: &[Vec<S
         let _ = writeln!(out, "<tr>{}</tr>", cells("td", &mut row.iter().map(String::as_str)));
     }
     out.push_str("</tbody>\n</table></div>\n</section>\n<section>\n");
-    figures(&mut out, charts);
+    figures(&mut out, 0, charts);
     let _ = writeln!(out, "</section>\n</main>\n<footer>Made by <code>headgate stats</code>.</footer>");
     out.push_str(&embedded(charts));
     let _ = writeln!(
@@ -46,9 +46,9 @@ pub(crate) fn page(title: &str, sentence: &str, headings: &[&str], rows: &[Vec<S
     out
 }
 
-/// Where the charts are drawn.
-pub(crate) fn figures(out: &mut String, charts: &[Chart]) {
-    for (i, chart) in charts.iter().enumerate() {
+/// Where the charts are drawn, the first of which is the page's `first`.
+pub(crate) fn figures(out: &mut String, first: usize, charts: &[Chart]) {
+    for (i, chart) in (first..).zip(charts) {
         let _ = writeln!(
             out,
             "<figure><figcaption>{} <span class=\"quiet\">{}</span></figcaption><div class=\"chart\" id=\"chart-{i}\" role=\"img\" aria-label=\"{}\"></div></figure>",

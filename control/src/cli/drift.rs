@@ -53,4 +53,7 @@ pub(crate) struct Moved {
     /// Design effect: by how much users who come back enlarge the variance, when requests are counted.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) design_effect: f64,
+    /// Also write both distributions as a chart on an HTML page of its own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }

@@ -55,7 +55,7 @@ pub(crate) enum Kind {
     Segments(Values),
     /// Has a distribution moved since a reference window?
     #[command(
-        after_help = "Examples:\n  headgate stats drift --reference 500,300,200 --now 400,400,200\n  headgate stats drift --input bins.csv                   # columns bin, reference, now: counts, bins in order\n  headgate stats drift --input classes.csv --classes      # classes have no order: the stability index alone"
+        after_help = "Examples:\n  headgate stats drift --reference 500,300,200 --now 400,400,200\n  headgate stats drift --input bins.csv                   # columns bin, reference, now: counts, bins in order\n  headgate stats drift --input classes.csv --classes      # classes have no order: the stability index alone\n  headgate stats drift --input bins.csv --html moved.html"
     )]
     Drift(super::drift::Moved),
     /// What each arm of a bandit earns, from counts by weight epoch: where weights followed the rewards, plain averages are biased and

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use headgate_rollout::measure::{BUCKETS, Counters, Histogram, Replicates, Snapshot};
 
-use super::shadows;
+use super::{predictions, shadows};
 use crate::exposition::{self, Labels, Sample};
 use crate::stats::{self, Reading};
 use crate::target::Proxy;
@@ -178,7 +178,7 @@ fn place<'s>(snapshot: &'s mut Snapshot, labels: Labels<'_>, wanted: &Wanted) ->
     slot(snapshot, variant, segment)
 }
 
-fn slot<'s>(snapshot: &'s mut Snapshot, variant: &str, segment: &str) -> Option<&'s mut Counters> {
+pub(super) fn slot<'s>(snapshot: &'s mut Snapshot, variant: &str, segment: &str) -> Option<&'s mut Counters> {
     // A name is copied for the first series that has it, not for each.
     if !snapshot.variants.contains_key(variant) {
         snapshot.variants.insert(variant.to_owned(), BTreeMap::new());
@@ -238,6 +238,11 @@ fn counter(snapshot: &mut Snapshot, name: &str, sample: &Sample<'_>, wanted: &Wa
     if let Some(what) = name.strip_prefix("headgate_replicate_") {
         // Of another route, or of no bucket: not ours.
         let _passed_over = replicate(snapshot, what, sample, wanted);
+        return;
+    }
+    if let Some(what) = name.strip_prefix("headgate_prediction_") {
+        // Of another route, or of no bucket: not ours.
+        let _passed_over = predictions::take(snapshot, what, &sample.labels, value, &wanted.route);
         return;
     }
     if name == "headgate_goals" {

@@ -2,6 +2,7 @@
 //! "no values", or into an error in words.
 
 pub(crate) mod envoy;
+mod predictions;
 pub(crate) mod prometheus;
 pub(crate) mod queries;
 mod shadows;

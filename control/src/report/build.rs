@@ -56,6 +56,7 @@ pub(crate) fn story(known: &Known<'_>) -> Story {
         weights: weights(known),
         steps: steps(known),
         section: super::arms::section(known.looks).or_else(|| super::question::section(known.looks)),
+        drift: None,
         many: plan.bandit.is_some(),
         criteria: criteria(known.looks),
         events: known.events.iter().map(event).collect(),

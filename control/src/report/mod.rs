@@ -7,6 +7,7 @@
 
 mod arms;
 mod build;
+mod drift;
 pub(crate) mod page;
 mod question;
 mod recorded;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use crate::chart::Chart;
 
 pub(crate) use build::{Happened, Known, story};
+pub(crate) use drift::rows as drift_rows;
 pub(crate) use page::{POLICY, STYLE, UPLOT, UPLOT_LICENCE, UPLOT_STYLE, escaped, page};
 pub(crate) use recorded::recorded;
 
@@ -45,6 +47,9 @@ pub(crate) struct Story {
     /// What its strategy has to show besides; drawn by `chart.js`.
     #[serde(skip)]
     pub(crate) section: Option<Section>,
+    /// How far what was promoted has drifted; drawn so too.
+    #[serde(skip)]
+    pub(crate) drift: Option<Section>,
     /// What was measured, one for each criterion.
     pub(crate) criteria: Vec<Criterion>,
     /// What happened, in its order.

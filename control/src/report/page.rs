@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{Story, Unit};
+use super::{Section, Story, Unit};
 use crate::chart;
 
 pub(crate) const STYLE: &str = include_str!("report.css");
@@ -31,7 +31,12 @@ pub(crate) fn page(story: &Story) -> String {
     head(&mut out, story);
     timeline(&mut out, story);
     steps(&mut out, story);
-    charts(&mut out, story);
+    let sections: Vec<&Section> = story.section.iter().chain(&story.drift).collect();
+    let mut all = Vec::new();
+    for section in sections {
+        charts(&mut out, all.len(), section);
+        all.extend_from_slice(&section.charts);
+    }
     criteria(&mut out, story);
     events(&mut out, story);
     if !story.file.is_empty() {
@@ -46,9 +51,10 @@ pub(crate) fn page(story: &Story) -> String {
     let _ = writeln!(
         out,
         "<!--\nuPlot:\n{UPLOT_LICENCE}\n-->\n<script>{UPLOT}</script>\n<script>\n{SCRIPT}</script>\n{}</body>\n</html>",
-        story.section.as_ref().map_or_else(String::new, |section| {
-            format!("{}<script>\n{}</script>\n", chart::embedded(&section.charts), chart::SCRIPT)
-        })
+        match all.is_empty() {
+            true => String::new(),
+            false => format!("{}<script>\n{}</script>\n", chart::embedded(&all), chart::SCRIPT),
+        }
     );
     out
 }
@@ -85,9 +91,9 @@ fn timeline(out: &mut String, story: &Story) {
     out.push_str("<div class=\"chart\" id=\"weights\" role=\"img\" aria-label=\"The canary's weight over time; the table of steps says the same\"></div>\n</section>\n");
 }
 
-/// What a strategy has to show beside its criteria: what a bandit's arms earn.
-fn charts(out: &mut String, story: &Story) {
-    let Some(section) = &story.section else { return };
+/// What there is to show beside criteria: what a bandit's arms earn, how far what was promoted has drifted. Its first chart is the page's
+/// `first`.
+fn charts(out: &mut String, first: usize, section: &Section) {
     let _ = writeln!(out, "<section>\n<h2>{}</h2>\n<p>{}</p>", escaped(&section.title), escaped(&section.sentence));
     out.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
     section.headings.iter().for_each(|h| out.push_str(&format!("<th>{}</th>", escaped(h))));
@@ -97,7 +103,7 @@ fn charts(out: &mut String, story: &Story) {
         let _ = writeln!(out, "<tr>{cells}</tr>");
     }
     out.push_str("</tbody>\n</table></div>\n");
-    chart::figures(out, &section.charts);
+    chart::figures(out, first, &section.charts);
     out.push_str("</section>\n");
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn recorded(store: &Store, name: &str) -> Result<Story, Failure> {
         store.looks(name, row.run)?.into_iter().filter_map(|look| Look::deserialize(look).ok()).collect();
     let events: Vec<Happened> = store.history(name, Some(row.run))?.into_iter().map(happened).collect();
     let mut told = story(&Known { plan: &plan, state: &state, looks: &looks, events: &events });
+    told.drift = crate::run::drift::kept(store, name)?.as_ref().and_then(super::drift::section);
     told.facts.extend(about(&row));
     told.file = format!("{file:#}");
     Ok(told)

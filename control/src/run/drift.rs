@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headgate_rollout::drift::{Event, EventKind, Look, Progress, Verdict, Watch as Watched, tick};
+use headgate_rollout::drift::{Event, EventKind, Look, Outcomes, Progress, Told, Verdict, Watch as Watched, tick};
 use headgate_rollout::measure::Readings;
 use headgate_rollout::plan::Plan;
 use headgate_rollout::state::Baseline;
@@ -64,8 +64,7 @@ impl Sentinel {
         store: Arc<Store>,
     ) -> Result<Self, Failure> {
         let reference = reference(&plan, &watched, &store)?;
-        let kept = store.baseline(&row(&plan))?.and_then(|kept| serde_json::from_value::<Progress>(kept.data).ok());
-        let mut progress = kept.unwrap_or_default();
+        let mut progress = kept(&store, &plan.name)?.unwrap_or_default();
         // What was counted while nobody watched belongs to no window; another reference is another watch.
         progress.window = None;
         if progress
@@ -102,7 +101,9 @@ impl Sentinel {
             let took = if all { u64::try_from(last.elapsed().as_millis()).unwrap_or(0) } else { 0 };
             last = Instant::now();
             let now_ms = u64::try_from(clock::now()).unwrap_or(0);
-            let (progress, look, events) = tick(&self.watched, self.progress, now_ms, took, &increment);
+            // Outcomes that cannot be read now are not told: a window without them is not decided.
+            let told = self.told(now_ms).unwrap_or_default();
+            let (progress, look, events) = tick(&self.watched, self.progress, now_ms, took, &increment, &told);
             self.progress = progress;
             if let Some(look) = look {
                 self.keep()?;
@@ -132,10 +133,34 @@ impl Sentinel {
         }
     }
 
+    /// The outcomes about the reference's time and about the window's, as far as they were told by now.
+    fn told(&self, now_ms: u64) -> Result<Told, Failure> {
+        let (Some(reference), Some(window)) = (&self.progress.reference, &self.progress.window) else {
+            return Ok(Told::default());
+        };
+        if !self.watched.wants_outcomes() {
+            return Ok(Told::default());
+        }
+        let of = |since: u64, until: u64| -> Result<Outcomes, Failure> {
+            let ms = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+            let mut out = Outcomes::default();
+            let tallies = self.store.tally(&self.plan.route, ms(since), ms(until))?;
+            for of in tallies.iter().filter(|of| of.variant == self.watched.variant) {
+                #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+                let count = |n: i64| n as f64;
+                out.successes.add(usize::from(of.bucket), count(of.judged), count(of.successes));
+                out.values.add(usize::from(of.bucket), count(of.valued), of.sum);
+            }
+            Ok(out)
+        };
+        let (reference, window) = (of(reference.since_ms, reference.until_ms)?, of(window.since_ms, now_ms)?);
+        Ok(Told { reference, window })
+    }
+
     fn keep(&self) -> Result<(), Failure> {
         let data = serde_json::to_value(&self.progress).map_err(|e| Failure::failed(e.to_string()))?;
         let kept = store::Baseline { at: clock::now(), actor: "headgate".to_owned(), data };
-        self.store.keep_baseline(&row(&self.plan), &kept)
+        self.store.keep_baseline(&row(&self.plan.name), &kept)
     }
 
     fn log(&self, action: &str, reason: &str, data: &Value) {
@@ -201,8 +226,13 @@ impl Sentinel {
 }
 
 /// Under which name a watch's progress stands; no baseline has a name with a space.
-fn row(plan: &Plan) -> String {
-    format!("drift of {}", plan.name)
+fn row(rollout: &str) -> String {
+    format!("drift of {rollout}")
+}
+
+/// How far the watch of a rollout is; none where nobody watched it.
+pub(crate) fn kept(store: &Store, rollout: &str) -> Result<Option<Progress>, Failure> {
+    Ok(store.baseline(&row(rollout))?.and_then(|kept| serde_json::from_value::<Progress>(kept.data).ok()))
 }
 
 /// What windows are held against: the recorded reference, or the variant's own last window before it was promoted.

@@ -189,6 +189,34 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
     Ok(worst)
 }
 
+/// Takes outcomes in as a run does, from its providers' files and at their addresses, as long as the process lives.
+///
+/// # Errors
+/// When an address is taken, by a `headgate run` that takes them in, say.
+pub(crate) fn take_outcomes(
+    plan: &Arc<Plan>,
+    target: &Arc<Target>,
+    store: &Arc<Store>,
+    folder: &Path,
+    run: i64,
+) -> Result<(), Failure> {
+    let settings = Settings {
+        files: Vec::new(),
+        state: folder.to_owned(),
+        json: false,
+        force: None,
+        listen: None,
+        public_url: None,
+        records: None,
+        drift: true,
+    };
+    let desk = Arc::new(FrontDesk::new(folder, &settings, Arc::clone(store))?);
+    // Nobody waits for gates here.
+    let (sender, _nobody) = channel();
+    desk.add(plan, target, sender, run)?;
+    desk.open(&settings, None).map(drop)
+}
+
 /// A rollout to its end and, if that is wanted, what was promoted afterwards.
 fn live(runner: Runner, drift: bool) -> u8 {
     let watched = runner.plan.drift.clone().filter(|_| drift);

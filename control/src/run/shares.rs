@@ -153,19 +153,26 @@ fn keep_only(route: &mut Map<String, Value>, canary: &str, failsafe_seen: bool) 
     Ok(())
 }
 
-/// The configuration that also counts what a plan judges: goals, and buckets of users.
+/// The configuration that also counts what a plan judges and watches: goals, predictions, and buckets of users.
 pub(crate) fn counted(in_force: &Value, plan: &Plan) -> Value {
     let mut next = in_force.clone();
     count(&mut next, plan);
     next
 }
 
-/// Sees to it that what is judged is counted: the plan's goals in the place of those of the same name, and in buckets of users.
+/// Sees to it that what is judged is counted: the plan's goals in the place of those of the same name, its predictions in the place of the
+/// route's, and in buckets of users.
 fn count(config: &mut Value, plan: &Plan) {
     count_replicates(config, plan);
     let routes = config.get_mut("routes").and_then(Value::as_array_mut);
     let route = routes.into_iter().flatten().find(|r| merge::name(r) == plan.route).and_then(Value::as_object_mut);
-    let Some(route) = route.filter(|_| !plan.goals.is_empty()) else { return };
+    let Some(route) = route else { return };
+    if let Some(predictions) = plan.drift.as_ref().and_then(|of| serde_json::to_value(of.predictions.as_ref()?).ok()) {
+        route.insert("predictions".to_owned(), predictions);
+    }
+    if plan.goals.is_empty() {
+        return;
+    }
     let goals = route.entry("goals").or_insert_with(|| json!([]));
     let Some(goals) = goals.as_array_mut() else { return };
     for wanted in plan.goals.iter().filter_map(|goal| serde_json::to_value(goal).ok()) {
@@ -244,6 +251,7 @@ pub(crate) fn holds(config: &Value, plan: &Plan, shares: &Weights) -> bool {
         let routes = config.get_mut("routes").and_then(Value::as_array_mut);
         for fields in routes.into_iter().flatten().filter_map(Value::as_object_mut) {
             fields.remove("goals");
+            fields.remove("predictions");
         }
         config
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use headgate_rollout::Plan;
-use headgate_rollout::drift::{Look, Progress, Verdict, Watch, tick};
+use headgate_rollout::drift::{Look, Progress, Told, Verdict, Watch, tick};
 use headgate_rollout::measure::Readings;
 use headgate_rollout::state::Baseline;
 use serde_json::json;
@@ -37,7 +37,14 @@ pub(super) fn run(args: &Drift, json: bool) -> Result<Answer, Failure> {
         (false, None) => Until::Stopped,
     };
     let run = store.rollout(&plan.name)?.map_or(0, |row| row.run);
-    let sentinel = Sentinel::new(Arc::new(plan), watch, run, target, store)?;
+    let plan = Arc::new(plan);
+    if watch.wants_outcomes()
+        && let Err(failure) = crate::run::take_outcomes(&plan, &target, &store, &args.state.folder(), run)
+    {
+        // What somebody else takes in stands in the same store.
+        anstream::eprintln!("outcomes are not taken in here: {}", failure.message);
+    }
+    let sentinel = Sentinel::new(plan, watch, run, target, store)?;
     let looks = sentinel.watch(until, &mut |look| {
         if !args.once {
             crate::run::drift::print(look, json);
@@ -77,11 +84,11 @@ fn saved(plan: &Plan, watch: &Watch, pages: &[std::path::PathBuf]) -> Result<Vec
                     path.display()
                 );
                 progress.reference = Some(Baseline::of(name, &watch.variant, 1, 2, &increment));
-                (progress, _, _) = tick(watch, progress, now_ms, 0, &increment);
+                (progress, _, _) = tick(watch, progress, now_ms, 0, &increment, &Told::default());
             }
             _ => {
                 let look;
-                (progress, look, _) = tick(watch, progress, now_ms, watch.window_ms, &increment);
+                (progress, look, _) = tick(watch, progress, now_ms, watch.window_ms, &increment, &Told::default());
                 looks.extend(look);
             }
         }
@@ -98,20 +105,7 @@ fn answer(looks: &[Look]) -> Answer {
     };
     let mut text = String::new();
     if let Some(look) = looks.last() {
-        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
-        let rows: Vec<Vec<String>> = look
-            .measures
-            .iter()
-            .map(|m| {
-                let verdict = match (m.drifted, &m.undecided) {
-                    (true, _) => "drift",
-                    (false, Some(_)) => "not known",
-                    (false, None) => "steady",
-                };
-                let noise = number(m.noise);
-                vec![m.of.clone(), m.measure.clone(), number(m.size), number(Some(m.limit)), noise, verdict.to_owned()]
-            })
-            .collect();
+        let rows = crate::report::drift_rows(look);
         text = table(&["of", "measure", "size", "drift from", "chance", "verdict"], &rows);
     }
     for look in looks {

@@ -1,8 +1,10 @@
 //! From windows to episodes: drift is told when it begins and when it is over, not at each window in between.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Look, Verdict, Watch, look};
+use super::{Look, Told, Verdict, Watch, look};
 use crate::measure::{Totals, Window};
 use crate::state::Baseline;
 
@@ -22,6 +24,24 @@ pub struct Progress {
     pub episodes: u32,
     /// The last window's look.
     pub last: Option<Look>,
+    /// What the last windows came to, oldest first, at most [`HISTORY`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Past>,
+}
+
+/// Windows that [`Progress::history`] keeps.
+pub const HISTORY: usize = 500;
+
+/// What a window came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    /// Its end, unix ms.
+    pub until_ms: u64,
+    /// All together.
+    pub verdict: Verdict,
+    /// How large each measure was, as `latency psi`; those that could not be measured are left out.
+    pub sizes: BTreeMap<String, f64>,
 }
 
 /// Drift from the window in which it was first seen.
@@ -61,6 +81,8 @@ pub struct Event {
 /// Adds an increment that took `measured_ms` up to `now_ms`, and looks when the window is full. A window is full when it
 /// was measured for its length: time in which nobody could measure does not count.
 ///
+/// `told` are the outcomes about the reference's time and about the window's, up to now.
+///
 /// Between windows progress changes in its window alone. A window that cannot be decided neither begins nor ends an episode.
 pub fn tick(
     watch: &Watch,
@@ -68,6 +90,7 @@ pub fn tick(
     now_ms: u64,
     measured_ms: u64,
     increment: &Totals,
+    told: &Told,
 ) -> (Progress, Option<Look>, Vec<Event>) {
     let Some(window) = &mut progress.window else {
         // The first reading only says where to count from.
@@ -80,7 +103,7 @@ pub fn tick(
     }
     let Some(reference) = &progress.reference else { return (progress, None, Vec::new()) };
     let number = progress.looks + 1;
-    let look = look(watch, reference, &window.totals, number, window.since_ms, window.until_ms);
+    let look = look(watch, reference, &window.totals, told, number, (window.since_ms, window.until_ms));
     progress.looks = number;
     progress.window = Some(Window::new(now_ms));
     let mut events = Vec::new();
@@ -98,6 +121,10 @@ pub fn tick(
         }
         _ => {}
     }
+    let sizes = look.measures.iter().filter_map(|m| Some((format!("{} {}", m.of, m.measure), m.size?))).collect();
+    progress.history.push(Past { until_ms: look.until_ms, verdict: look.verdict, sizes });
+    let over = progress.history.len().saturating_sub(HISTORY);
+    progress.history.drain(..over);
     progress.last = Some(look.clone());
     (progress, Some(look), events)
 }

@@ -1,22 +1,14 @@
 //! One window held against the reference.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Performance, Watch};
-use crate::file::Metric;
-use crate::measure::{Counters, Histogram as Counted, Totals};
+use super::decline::of_decline;
+use super::distributions::{Distribution, distributions};
+use super::{Told, Watch};
+use crate::measure::{Counters, Totals};
 use crate::state::Baseline;
-use crate::stats::compare::{self, Ask as Repeated, Limit, Worse};
-use crate::stats::counts::Clustering;
-use crate::stats::drift::{Ask, Bins, FEWEST_IN_BIN, Finding, decline, population_stability, share_of_alpha, smirnov};
-use crate::stats::histogram::Histogram;
-use crate::stats::{Arm, Reason, Stratum, design};
+use crate::stats::drift::{Finding, share_of_alpha};
 use crate::text::trimmed;
-
-/// Bins of a population stability index: tenths of the reference, by custom.
-const TENTHS: usize = 10;
 
 /// What a window came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +26,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Measure {
-    /// Of what: `latency`, `prediction score`, `errorRate`, `goal purchase`.
+    /// Of what: `latency`, `prediction score`, `answers without a failure`, `goal purchase`, `successes`, `values`.
     pub of: String,
     /// `psi`, `ks` or `decline`.
     pub measure: String,
@@ -58,6 +50,21 @@ pub struct Measure {
     pub undecided: Option<String>,
     /// In one sentence.
     pub sentence: String,
+    /// Of a distribution: how much of the reference and of the window lies in each bin that is compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+}
+
+/// One bin of a distribution, then and now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// Its upper edge (of times in milliseconds), or the class.
+    pub bin: String,
+    /// Share of the reference's values, 0 to 1.
+    pub reference: f64,
+    /// Share of the window's.
+    pub now: f64,
 }
 
 /// What a window showed.
@@ -85,13 +92,21 @@ pub struct Look {
 /// Holds the `number`-th window of a variant, `totals` from `since_ms` to `until_ms`, against the reference.
 ///
 /// The look spends its share of alpha ([`share_of_alpha`]), divided among its measures, so that chance alone is ever called drift with at
-/// most `alpha`. Totals of the reference are looked up under its own variant.
-pub fn look(watch: &Watch, reference: &Baseline, totals: &Totals, number: u32, since_ms: u64, until_ms: u64) -> Look {
+/// most `alpha`. Totals of the reference are looked up under its own variant. `told` are the outcomes of both times.
+pub fn look(
+    watch: &Watch,
+    reference: &Baseline,
+    totals: &Totals,
+    told: &Told,
+    number: u32,
+    (since_ms, until_ms): (u64, u64),
+) -> Look {
     let was = merged(&reference.totals, &reference.variant);
     let now = merged(totals, &watch.variant);
     let requests = now.finished();
-    let distributions = distributions(&was, &now);
-    let measures = 2 * distributions.len() + watch.performance.len();
+    let distributions = distributions(watch, &was, &now);
+    let measures_of = |distribution: &Distribution| if distribution.has_order() { 2 } else { 1 };
+    let measures = distributions.iter().map(|(_, d)| measures_of(d)).sum::<usize>() + watch.performance.len();
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let alpha = share_of_alpha(watch.alpha, number) / measures.max(1) as f64;
     let few = [(was.finished(), "the reference"), (requests, "the window")]
@@ -99,17 +114,19 @@ pub fn look(watch: &Watch, reference: &Baseline, totals: &Totals, number: u32, s
         .find(|(count, _)| *count < watch.min_requests)
         .map(|(count, which)| format!("{which} has {count} finished requests, {} are needed", watch.min_requests));
     let mut found = Vec::new();
-    for (name, (was, now)) in &distributions {
-        for (measure, limit) in [("psi", watch.psi), ("ks", watch.ks)] {
+    for (name, distribution) in &distributions {
+        let limits = watch.limits(name);
+        for (measure, limit) in [("psi", limits.psi), ("ks", limits.ks)].into_iter().take(measures_of(distribution)) {
             let result = match &few {
                 Some(few) => Err(few.clone()),
-                None => distance(measure, was, now, alpha).map_err(|e| e.to_string()),
+                None => distribution.distance(measure, alpha),
             };
-            found.push(of_distance(name, measure, limit, result));
+            let parts = distribution.parts();
+            found.push(Measure { parts, ..of_distance(name, measure, limit, result) });
         }
     }
     for performance in &watch.performance {
-        found.push(of_decline(performance, &was, &now, alpha, few.as_deref()));
+        found.push(of_decline(performance, [&was, &now], told, alpha, few.as_deref()));
     }
     let verdict = match () {
         () if found.iter().any(|m| m.drifted) => Verdict::Drifted,
@@ -144,60 +161,7 @@ fn merged(totals: &Totals, variant: &str) -> Counters {
     all
 }
 
-/// A distribution's values, with the design effect of their counts and from how many buckets that was estimated.
-struct Values {
-    histogram: Result<Histogram, Reason>,
-    effect: f64,
-    buckets: usize,
-}
-
-fn distributions(was: &Counters, now: &Counters) -> BTreeMap<String, (Values, Values)> {
-    let mut out = BTreeMap::new();
-    // Bounds that went through JSON may differ in their last digit.
-    let bounds = if was.latency.same_bounds(&now.latency) { &now.latency.bounds } else { &was.latency.bounds };
-    out.insert("latency".to_owned(), (latency(was, bounds), latency(now, &now.latency.bounds)));
-    out
-}
-
-fn latency(counters: &Counters, bounds: &[f64]) -> Values {
-    let histogram = histogram(&counters.latency, bounds);
-    let mut arm = Arm::default();
-    for (bucket, replicate) in counters.replicates.iter().enumerate() {
-        arm.add(bucket, f(replicate.finished), f(replicate.latency_us));
-    }
-    let variance = histogram.as_ref().map_or(0.0, Histogram::variance);
-    Values { effect: design::of_mean(&arm, variance), buckets: arm.occupied(), histogram }
-}
-
-fn histogram(counted: &Counted, bounds: &[f64]) -> Result<Histogram, Reason> {
-    let mut cumulative: Vec<f64> = counted.cumulative.iter().map(|c| f(*c)).collect();
-    cumulative.push(f(counted.count));
-    Histogram::from_cumulative(bounds.to_vec(), &cumulative)
-}
-
-fn distance(measure: &str, was: &Values, now: &Values, alpha: f64) -> Result<Finding, Reason> {
-    let (was_counts, now_counts) = (was.histogram.clone()?, now.histogram.clone()?);
-    let ask = Ask {
-        alpha,
-        reference_effect: was.effect * design::margin(was.buckets, alpha),
-        now_effect: now.effect * design::margin(now.buckets, alpha),
-    };
-    if measure == "ks" {
-        return smirnov(&was_counts, &now_counts, &ask);
-    }
-    let bins = Bins::new(&was_counts, TENTHS)?;
-    #[expect(clippy::cast_precision_loss, reason = "a handful of bins")]
-    let need = FEWEST_IN_BIN * bins.len() as f64;
-    for (counts, effect) in [(&was_counts, ask.reference_effect), (&now_counts, ask.now_effect)] {
-        let have = counts.total() / effect;
-        if have < need {
-            return Err(Reason::TooFew { what: "independent values", have, need });
-        }
-    }
-    population_stability(&bins.counts(&was_counts)?, &bins.counts(&now_counts)?, &ask)
-}
-
-fn of_distance(name: &str, measure: &str, limit: f64, found: Result<Finding, String>) -> Measure {
+pub(super) fn of_distance(name: &str, measure: &str, limit: f64, found: Result<Finding, String>) -> Measure {
     let called = match measure {
         "psi" => "population stability index",
         _ => "Kolmogorov-Smirnov distance",
@@ -215,6 +179,7 @@ fn of_distance(name: &str, measure: &str, limit: f64, found: Result<Finding, Str
         drifted: false,
         undecided: None,
         sentence: String::new(),
+        parts: Vec::new(),
     };
     match found {
         Ok(found) => {
@@ -240,89 +205,8 @@ fn of_distance(name: &str, measure: &str, limit: f64, found: Result<Finding, Str
     out
 }
 
-fn of_decline(performance: &Performance, was: &Counters, now: &Counters, alpha: f64, few: Option<&str>) -> Measure {
-    let name = match &performance.goal {
-        Some(goal) => format!("goal {goal}"),
-        None => "answers without a failure".to_owned(),
-    };
-    let limit = performance.decline;
-    let mut out = Measure { of: name.clone(), ..of_distance(&name, "decline", limit, Err(String::new())) };
-    let (was_arm, now_arm) = (arm(performance, was), arm(performance, now));
-    let stratum = Stratum { name: name.clone(), canary: now_arm.clone(), baseline: was_arm.clone(), share: None };
-    let ask = Repeated { alpha, worse: Worse::Lower, clustering: Clustering::Buckets };
-    let level = Limit { ratio: 1.0, floor: 0.0 };
-    let fallen = (was_arm.mean(), now_arm.mean());
-    let found = match (few, fallen) {
-        (Some(few), _) => Err(few.to_owned()),
-        (None, (Some(was), Some(now))) => decline(was, now)
-            .and_then(|size| {
-                // What has not declined needs no proof that it has.
-                if size < limit {
-                    return Ok((size, None));
-                }
-                let strata = std::slice::from_ref(&stratum);
-                let found = match performance.metric {
-                    Metric::Goal => compare::mean(strata, &level, &ask),
-                    _ => compare::rate(strata, &level, &ask),
-                }?;
-                Ok((size, Some(found)))
-            })
-            .map_err(|e| e.to_string()),
-        (None, _) => {
-            Err("it is not counted in buckets of users: `metrics.replicates` of the plugin configuration".to_owned())
-        }
-    };
-    (out.reference, out.now) = fallen;
-    match found {
-        Ok((size, found)) => {
-            out.undecided = None;
-            out.size = Some(size);
-            out.p = found.as_ref().map(|f| f.p);
-            out.drifted = found.is_some_and(|f| f.exceeded);
-            let percent = |share: f64| format!("{} %", trimmed(share * 100.0, 2));
-            let (from, to) = (percent(fallen.0.unwrap_or(0.0)), percent(fallen.1.unwrap_or(0.0)));
-            out.sentence = if out.drifted {
-                format!(
-                    "{name} declined by {} from {from} to {to}, more than {} and beyond chance",
-                    percent(size),
-                    percent(limit)
-                )
-            } else if size >= limit {
-                format!("{name} declined by {} from {from} to {to}, which chance alone may make", percent(size))
-            } else if size >= 0.0 {
-                format!("{name}: {to}, {} below {from}", percent(size))
-            } else {
-                format!("{name}: {to}, {} above {from}", percent(-size))
-            };
-        }
-        Err(why) => {
-            out.sentence = format!("{name}: a decline is not known: {why}");
-            out.undecided = Some(why);
-        }
-    }
-    out
-}
-
-/// A performance measure by buckets of users: units, and what of them was good.
-fn arm(performance: &Performance, counters: &Counters) -> Arm {
-    let mut arm = Arm::default();
-    match &performance.goal {
-        Some(goal) => {
-            for (bucket, (reached, exposed)) in counters.conversions(goal).enumerate() {
-                arm.add(bucket, f(exposed), f(reached));
-            }
-        }
-        None => {
-            for (bucket, r) in counters.replicates.iter().enumerate() {
-                arm.add(bucket, f(r.finished), f(r.finished.saturating_sub(r.failures)));
-            }
-        }
-    }
-    arm
-}
-
 /// A count as a number.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-fn f(count: u64) -> f64 {
+pub(super) fn f(count: u64) -> f64 {
     count as f64
 }

@@ -28,6 +28,14 @@ pub struct Drift {
     /// Distance of Kolmogorov and Smirnov from which on it has, above 0 and below 1. Default 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ks: Option<f64>,
+    /// Limits of latency alone, whose distribution moves with the load. Default: those above. Example: `{psi: 1, ks: 0.4}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<DriftLimits>,
+    /// What the filter reads of requests and answers, whose distribution is watched beside that of latency. Published in the place of the
+    /// route's own `predictions`; those are watched too where this is left out. Needs the filter `headgate-shadow.wasm`. Default: none.
+    /// Example: `{share: 1000, fields: [{name: score, responseBody: /score, edges: [0.2, 0.4, 0.6, 0.8]}]}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<headgate_contract::Predictions>,
     /// Measures of performance that must not decline. Default: the share of requests that do not fail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub performance: Vec<Performance>,
@@ -37,12 +45,26 @@ pub struct Drift {
     pub retrain: Option<Webhook>,
 }
 
+/// From where on a distance of distributions is drift.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DriftLimits {
+    /// Population stability index, above 0. Default: `spec.drift.psi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub psi: Option<f64>,
+    /// Distance of Kolmogorov and Smirnov, above 0 and below 1. Default: `spec.drift.ks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ks: Option<f64>,
+}
+
 /// A measure of which less is worse.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Performance {
-    /// `errorRate` (then it is the share of requests that do not fail), or `goal`.
+    /// `errorRate` (then it is the share of requests that do not fail), `goal`, or of outcomes that are told to a provider: `success` (the share
+    /// of successes) or `value` (their mean).
     pub metric: Metric,
     /// Which of `spec.goals`, for `goal`. Example: `purchase`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -24,7 +24,7 @@ pub use around::{
 };
 pub use bandit::{AtEnd, Bandit, BanditPolicy, OnGuardrail, RewardMetric};
 pub use check::{Force, Problem, check, check_forced};
-pub use drift::{Drift, Performance};
+pub use drift::{Drift, DriftLimits, Performance};
 pub use strategy::{
     AnalysisStep, BlueGreen, Canary, ExpectedAnswer, PauseStep, ReadinessRequest, RollbackMode, RollbackPolicy,
     ShadowFirst, ShadowMode, ShadowStep, Step, Strategy,

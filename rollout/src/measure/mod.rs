@@ -5,12 +5,14 @@
 
 mod histogram;
 mod lagged;
+mod predicted;
 mod snapshot;
 mod totals;
 mod window;
 
 pub use histogram::Histogram;
 pub use lagged::Lagged;
+pub use predicted::Predicted;
 pub use snapshot::{BUCKETS, Counters, Replicates, Shadowed, Snapshot};
 pub use totals::Totals;
 pub use window::{Readings, Window};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Histogram;
+use super::{Histogram, Predicted};
 
 /// Replicate buckets of users.
 pub const BUCKETS: usize = headgate_contract::limits::REPLICATES as usize;
@@ -105,6 +105,9 @@ pub struct Counters {
     /// who converts twice counts twice.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub goals: BTreeMap<String, Vec<u64>>,
+    /// What was read of requests and answers, by prediction (`headgate_prediction_*`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub predictions: BTreeMap<String, Predicted>,
 }
 
 /// What was counted of one bucket of users (`headgate_replicate_*`); what the configuration does not keep stays 0.
@@ -160,6 +163,8 @@ impl Counters {
                 let now = self.goals.get(goal).map(Vec::as_slice).unwrap_or_default();
                 then.iter().enumerate().all(|(b, then)| now.get(b).copied().unwrap_or(0) >= *then)
             })
+            && (before.predictions.iter())
+                .all(|(name, then)| self.predictions.get(name).is_some_and(|now| now.follows(then)))
     }
 
     /// Adds other counters.
@@ -192,6 +197,14 @@ impl Counters {
             total.timeouts += now.timeouts.saturating_sub(then.timeouts);
             total.latency_us += now.latency_us.saturating_sub(then.latency_us);
             total.client_errors += now.client_errors.saturating_sub(then.client_errors);
+        }
+        for (name, now) in &now.predictions {
+            if !self.predictions.contains_key(name) {
+                self.predictions.insert(name.clone(), Predicted::default());
+            }
+            if let Some(total) = self.predictions.get_mut(name) {
+                total.add(now, then.predictions.get(name));
+            }
         }
         for (goal, now) in &now.goals {
             if !self.goals.contains_key(goal) {

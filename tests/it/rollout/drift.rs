@@ -12,7 +12,7 @@ fn late(ms: u64) -> Conduct {
     Conduct { late: Duration::from_millis(ms), ..Conduct::default() }
 }
 
-/// A rollout of three seconds that watches windows of a second and a half. The limits are wide: other work on this machine moves latencies too.
+/// A rollout of three seconds that watches windows of a second and a half. Latency's limits are wide: other work on this machine moves it too.
 fn watched(file: &mut Value, hook: &Receiver) {
     file["spec"]["strategy"]["canary"]["steps"] =
         json!([{"weight": "50%", "duration": "1s"}, {"weight": "100%", "duration": "1s"}]);
@@ -20,7 +20,7 @@ fn watched(file: &mut Value, hook: &Receiver) {
     file["spec"]["analysis"]["criteria"] = json!([{"metric": "errorRate", "max": "50%"}]);
     file["spec"]["notifications"] = json!([{"webhook": {"url": hook.url("/told")}, "on": ["drift"]}]);
     file["spec"]["drift"] = json!({
-        "window": "1500ms", "minRequests": 50, "psi": 3, "ks": 0.6, "retrain": {"url": hook.url("/retrain"), "retries": 0}
+        "window": "1500ms", "minRequests": 50, "latency": {"psi": 3, "ks": 0.6}, "retrain": {"url": hook.url("/retrain"), "retries": 0}
     });
 }
 
@@ -126,6 +126,53 @@ async fn without_a_reference_it_says_how_to_record_one_and_saved_pages_need_none
     let verdicts: Vec<Value> =
         ran.json()?["looks"].as_array().into_iter().flatten().map(|l| l["verdict"].clone()).collect();
     assert_eq!((ran.code, verdicts), (13, vec![json!("steady"), json!("drifted")]), "{ran:?}");
+    load.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn predictions_that_moved_are_found_and_those_that_did_not_are_not() -> Result<()> {
+    let world = World::reading().await?;
+    let predicting = |scores_from| Conduct { scores_from: Some(scores_from), ..late(10) };
+    world.versions.canary.behave(predicting(0));
+    let hook = Receiver::start(|_, _, _| (200, String::new())).await?;
+    let load = world.load().await?;
+    load.more(50).await?;
+    let file = world.rollout(|file| {
+        watched(file, &hook);
+        file["spec"]["drift"]["predictions"] = json!({"share": 9_000, "fields": [
+            {"name": "score", "responseBody": "/score", "edges": [20, 40, 60, 80, 100, 120]},
+            {"name": "label", "responseBody": "/label", "classes": ["spam", "ham"]}
+        ]});
+    })?;
+    let running = world.run(&file, &["--drift"])?;
+    let of = |look: &Value, of: &str, measure: &str| -> Value {
+        let mut all = look["measures"].as_array().into_iter().flatten();
+        all.find(|m| m["of"] == of && m["measure"] == measure).cloned().unwrap_or_else(|| panic!("{look:#}"))
+    };
+    let steady = running.tells("a window without drift", |e| e["verdict"] == "steady").await?;
+    for (name, measure, customary) in
+        [("prediction score", "psi", 0.25), ("prediction score", "ks", 0.2), ("prediction label", "psi", 0.25)]
+    {
+        let found = of(&steady, name, measure);
+        assert!(found["size"].as_f64().is_some_and(|size| size < customary), "{found:#}");
+    }
+    assert_eq!(of(&steady, "prediction label", "psi")["parts"].as_array().map(Vec::len), Some(2));
+    assert!(hook.asked("/told").is_empty() && hook.asked("/retrain").is_empty());
+
+    // Every score is larger by 50, and one in five is still spam.
+    world.versions.canary.behave(predicting(50));
+    let first = running.tells("a window with drift", |e| e["verdict"] == "drifted").await?;
+    running.tells("a window of nothing but that", |e| e["number"].as_u64() > first["number"].as_u64()).await?;
+    wait_until("the pipeline was called", || async { Ok(hook.asked("/retrain").len() == 1) }).await?;
+    let look = &hook.asked("/retrain")[0]["look"];
+    let (index, distance) = (of(look, "prediction score", "psi"), of(look, "prediction score", "ks"));
+    assert!(index["drifted"] == true || distance["drifted"] == true, "{look:#}");
+    assert!(distance["size"].as_f64().is_some_and(|size| size > 0.2), "{distance:#}");
+    assert_eq!(of(look, "prediction label", "psi")["drifted"], false, "{look:#}");
+    let told = hook.asked("/told");
+    assert!(told[0]["text"].as_str().is_some_and(|t| t.contains("prediction score moved")), "{told:?}");
+    running.killed().await?;
     load.stop().await?;
     Ok(())
 }

@@ -60,6 +60,11 @@ impl World {
         Self::of(bootstrap, json!({"routes": [route], "shadowing": shadowing}), Some(shadow_wasm()?)).await
     }
 
+    /// With the filter that reads predictions.
+    pub(super) async fn reading() -> Result<Self> {
+        Self::of(quick()?, json!({"routes": [route(1, 0)]}), Some(shadow_wasm()?)).await
+    }
+
     async fn of(bootstrap: Bootstrap, plugin: Value, filter: Option<PathBuf>) -> Result<Self> {
         let versions = Versions::start().await?;
         let envoy = versions.behind(bootstrap).concurrency(2);

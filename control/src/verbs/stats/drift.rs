@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{input, number, percent, refused};
 use crate::answer::{Answer, table};
+use crate::chart::{self, Chart, Line};
 use crate::cli::drift::Moved;
 use crate::exit::{Exit, Failure};
 
@@ -71,7 +72,24 @@ pub(super) fn drift(args: &Moved) -> Result<Answer, Failure> {
         .collect();
     let json = json!({"bins": names, "reference": reference, "now": now, "measures": measures, "moved": moved,
         "alpha": args.alpha, "thin": thin, "sentence": sentence});
-    let bins = table(&["bin", "reference", "now", "share then", "share now"], &bins);
+    let headings = ["bin", "reference", "now", "share then", "share now"];
+    if let Some(file) = &args.html {
+        let places: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{}: {name}", i + 1)).collect();
+        let chart = Chart {
+            title: "How much lies in each bin, then and now".to_owned(),
+            note: places.join(", "),
+            x: (1..=names.len()).map(|i| i as f64).collect(),
+            x_label: "bin".to_owned(),
+            percent: true,
+            lines: vec![
+                Line::plain("reference", reference.iter().map(|count| Some(count / n)).collect()),
+                Line::plain("now", now.iter().map(|count| Some(count / m)).collect()),
+            ],
+            ..Chart::default()
+        };
+        chart::write(file, &chart::page("Drift", &sentence, &headings, &bins, &[chart]))?;
+    }
+    let bins = table(&headings, &bins);
     Ok(Answer::done(json, format!("{bins}\n{sentence}")))
 }
 

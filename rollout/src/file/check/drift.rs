@@ -2,7 +2,7 @@
 
 use super::Checks;
 use super::criteria::{Context, metric_name};
-use crate::drift::{Performance, Watch};
+use crate::drift::{Limits, Performance, Watch};
 use crate::file::{Drift, Metric, WHOLE};
 use crate::stats::drift::PSI_LARGE;
 
@@ -24,14 +24,11 @@ pub(super) fn check(context: &Context<'_>, checks: &mut Checks) -> Option<Watch>
     if !(alpha > 0.0 && alpha <= 0.5) {
         checks.push("spec.drift.alpha", format!("is {alpha}"), "choose a chance above 0 and at most 0.5, usually 0.01");
     }
-    let psi = written.psi.unwrap_or(PSI_LARGE);
-    if !(psi > 0.0 && psi.is_finite()) {
-        checks.push("spec.drift.psi", format!("is {psi}"), "write an index above 0: 0.1 is moderate, 0.25 large");
-    }
-    let ks = written.ks.unwrap_or(0.2);
-    if !(ks > 0.0 && ks < 1.0) {
-        checks.push("spec.drift.ks", format!("is {ks}"), "write a distance above 0 and below 1");
-    }
+    let Limits { psi, ks } = limits("spec.drift", written.psi.unwrap_or(PSI_LARGE), written.ks.unwrap_or(0.2), checks);
+    let latency = written
+        .latency
+        .as_ref()
+        .map(|l| limits("spec.drift.latency", l.psi.unwrap_or(psi), l.ks.unwrap_or(ks), checks));
     let min_requests = written.min_requests.unwrap_or(1_000);
     if min_requests == 0 {
         checks.push("spec.drift.minRequests", "is 0: nothing could be compared", "choose at least 1");
@@ -42,12 +39,21 @@ pub(super) fn check(context: &Context<'_>, checks: &mut Checks) -> Option<Watch>
     let mut performance = Vec::new();
     for (index, one) in written.performance.iter().enumerate() {
         let path = format!("spec.drift.performance[{index}]");
-        if !matches!(one.metric, Metric::ErrorRate | Metric::Goal) {
+        if !matches!(one.metric, Metric::ErrorRate | Metric::Goal | Metric::Success | Metric::Value) {
             let name = metric_name(one.metric);
             checks.push(
                 format!("{path}.metric"),
                 format!("`{name}` is not watched for a decline"),
-                "write `errorRate` or `goal`",
+                "write `errorRate`, `goal`, `success` or `value`",
+            );
+        }
+        if matches!(one.metric, Metric::Success | Metric::Value)
+            && !context.spec.providers.values().any(|provider| provider.outcomes.is_some())
+        {
+            checks.push(
+                format!("{path}.metric"),
+                format!("`{}` is of outcomes, and nobody tells any", metric_name(one.metric)),
+                "add a provider with `outcomes` to `spec.providers`",
             );
         }
         let goal = context.goal(one.metric, one.goal.as_deref(), &path, checks);
@@ -61,6 +67,9 @@ pub(super) fn check(context: &Context<'_>, checks: &mut Checks) -> Option<Watch>
         let decline = f64::from(DECLINE) / f64::from(WHOLE);
         performance.push(Performance { metric: Metric::ErrorRate, goal: None, decline });
     }
+    if let Some(predictions) = &written.predictions {
+        self::predictions(predictions, checks);
+    }
     if let Some(webhook) = &written.retrain {
         checks.webhook("spec.drift.retrain", webhook);
     }
@@ -72,7 +81,44 @@ pub(super) fn check(context: &Context<'_>, checks: &mut Checks) -> Option<Watch>
         alpha,
         psi,
         ks,
+        latency,
+        predictions: written.predictions.clone(),
         performance,
         retrain: written.retrain.clone(),
     })
+}
+
+/// The predictions' names; what else may be wrong with them is told when the plugin configuration is compiled.
+fn predictions(of: &headgate_contract::Predictions, checks: &mut Checks) {
+    if of.fields.is_empty() {
+        checks.push("spec.drift.predictions.fields", "names nothing to read", "leave `predictions` out instead");
+    }
+    for (index, field) in of.fields.iter().enumerate() {
+        let path = format!("spec.drift.predictions.fields[{index}]");
+        checks.name(&format!("{path}.name"), &field.name);
+        if of.fields.iter().take(index).any(|other| other.name == field.name) {
+            checks.push(
+                format!("{path}.name"),
+                format!("`{}` is there twice", field.name),
+                "give each prediction a name of its own",
+            );
+        }
+        if field.edges.is_empty() == field.classes.is_empty() {
+            checks.push(
+                path,
+                "needs exactly one of `edges` and `classes`",
+                "write the bins of a number, or the classes",
+            );
+        }
+    }
+}
+
+fn limits(path: &str, psi: f64, ks: f64, checks: &mut Checks) -> Limits {
+    if !(psi > 0.0 && psi.is_finite()) {
+        checks.push(format!("{path}.psi"), format!("is {psi}"), "write an index above 0: 0.1 is moderate, 0.25 large");
+    }
+    if !(ks > 0.0 && ks < 1.0) {
+        checks.push(format!("{path}.ks"), format!("is {ks}"), "write a distance above 0 and below 1");
+    }
+    Limits { psi, ks }
 }

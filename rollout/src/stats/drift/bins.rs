@@ -59,17 +59,30 @@ impl Bins {
         self.len == 0
     }
 
+    /// Their upper edges; `None` of one that has no end.
+    #[must_use]
+    pub fn upper_edges(&self) -> Vec<Option<f64>> {
+        let last = |bin: usize| self.of.iter().rposition(|of| *of == bin).and_then(|at| self.edges.get(at)).copied();
+        (0..self.len).map(last).collect()
+    }
+
+    /// Counts of the histogram's bins, in these bins.
+    #[must_use]
+    pub fn put_together(&self, counts: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; self.len];
+        for (bin, count) in self.of.iter().zip(counts) {
+            if let Some(sum) = out.get_mut(*bin) {
+                *sum += count;
+            }
+        }
+        out
+    }
+
     /// The counts of a histogram with the reference's edges, in these bins.
     pub fn counts(&self, of: &Histogram) -> Result<Vec<f64>, Reason> {
         if of.edges() != self.edges {
             return Err(Reason::EdgesDiffer);
         }
-        let mut out = vec![0.0; self.len];
-        for (bin, count) in self.of.iter().zip(of.counts()) {
-            if let Some(sum) = out.get_mut(*bin) {
-                *sum += count;
-            }
-        }
-        Ok(out)
+        Ok(self.put_together(of.counts()))
     }
 }

@@ -9,6 +9,7 @@
 //! distribution: where one user makes a third of the requests and leaves, it has moved.
 
 mod bins;
+pub mod clustering;
 mod kolmogorov;
 mod psi;
 
