@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::Watch;
+use super::published::Watch;
 use crate::store;
 
 /// Where rollouts are remembered.

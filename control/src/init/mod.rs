@@ -3,7 +3,7 @@
 //! They are files of their own so that they can be read and edited as what they are; a test checks each as `headgate validate`
 //! would. Only the name, the target and the route are filled in.
 
-use crate::cli::Strategy;
+use crate::cli::init::Strategy;
 
 /// What a starter is filled with.
 #[derive(Debug, Clone, Copy)]

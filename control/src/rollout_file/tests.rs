@@ -1,7 +1,7 @@
 //! Rollout files, good and bad, as people write them.
 
 use super::*;
-use crate::cli::Strategy;
+use crate::cli::init::Strategy;
 use crate::init::{Names, starter};
 
 fn read(text: &str) -> Result<Loaded, Failure> {

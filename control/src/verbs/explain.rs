@@ -9,7 +9,7 @@ use headgate_routing::{Copy, Env, HeaderOp, Keyring, Trace, View};
 use serde_json::json;
 
 use crate::answer::Answer;
-use crate::cli::Explain;
+use crate::cli::requests::Explain;
 use crate::exit::{Exit, Failure};
 use crate::plugin::Plugin;
 

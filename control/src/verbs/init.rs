@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::answer::Answer;
-use crate::cli::Init;
+use crate::cli::init::Init;
 use crate::exit::{Exit, Failure};
 use crate::init::{Names, starter};
 

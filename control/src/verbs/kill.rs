@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, table};
-use crate::cli::Kill;
+use crate::cli::published::Kill;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::merge;

@@ -24,7 +24,8 @@ mod validate;
 use clap::CommandFactory as _;
 
 use crate::answer::Answer;
-use crate::cli::{Cli, Of, Verb};
+use crate::cli::published::Of;
+use crate::cli::{Cli, Verb};
 use crate::exit::Failure;
 
 /// Runs a command line.

@@ -1,7 +1,7 @@
 //! `headgate push`: routes of a file into a target.
 
 use crate::answer::Answer;
-use crate::cli::Push;
+use crate::cli::published::Push;
 use crate::exit::Failure;
 use crate::merge::{self, Others};
 use crate::plugin::Plugin;

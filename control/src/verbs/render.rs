@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::advice;
 use crate::answer::Answer;
-use crate::cli::{Form, Render};
+use crate::cli::published::{Form, Render};
 use crate::exit::Failure;
 use crate::plugin::Plugin;
 use crate::render::istio::Kind;

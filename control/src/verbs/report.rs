@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::answer::Answer;
-use crate::cli::Report;
+use crate::cli::simulate::Report;
 use crate::exit::Failure;
 use crate::report::{page, recorded};
 use crate::store::{Store, default_folder};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Answer, table};
-use crate::cli::Set;
+use crate::cli::published::Set;
 use crate::exit::{Exit, Failure};
 use crate::merge;
 use crate::target::Target;

@@ -9,7 +9,7 @@ use headgate_rollout::tick::EventKind;
 use serde_json::json;
 
 use crate::answer::{Answer, coloured, table};
-use crate::cli::Simulate;
+use crate::cli::simulate::Simulate;
 use crate::exit::{Exit, Failure};
 use crate::report::page;
 use crate::rollout_file::{read, read_forced};

@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, table};
-use crate::cli::Status;
+use crate::cli::published::Status;
 use crate::exit::{Exit, Failure};
 use crate::merge;
 use crate::proxy::{Client, each};

@@ -8,7 +8,7 @@ use headgate_routing::token::{Claims, sign};
 use serde_json::json;
 
 use crate::answer::Answer;
-use crate::cli::Token;
+use crate::cli::requests::Token;
 use crate::exit::{Exit, Failure};
 use crate::plugin::Plugin;
 

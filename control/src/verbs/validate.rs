@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::advice;
 use crate::answer::Answer;
-use crate::cli::Validate;
+use crate::cli::published::Validate;
 use crate::document::Document;
 use crate::exit::{Exit, Failure};
 use crate::plugin::Plugin;
