@@ -4,10 +4,11 @@
 //! thousand pages, so a page is read once, without copying its text. It sums nothing over proxies and judges nothing.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use headgate_rollout::measure::{BUCKETS, Counters, Histogram, Replicates, Snapshot};
 
+use super::copies::Copies;
+use super::histogram::{Bounds, Open};
 use super::{predictions, shadows};
 use crate::exposition::{self, Labels, Sample};
 use crate::stats::{self, Reading};
@@ -46,26 +47,6 @@ impl Wanted {
             literal(&self.route)
         );
         Some(format!("{base}/stats?format=prometheus&filter={}", encoded(&filter)))
-    }
-}
-
-/// The bounds of histograms, kept once for all proxies.
-#[derive(Debug, Default)]
-pub(crate) struct Bounds(Mutex<Vec<Arc<[f64]>>>);
-
-impl Bounds {
-    fn shared(&self, bounds: &[f64]) -> Arc<[f64]> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(same) = known.iter().find(|k| &***k == bounds) {
-            return Arc::clone(same);
-        }
-        // Proxies of a target share theirs; whoever sends others each time gets no memory for it.
-        if known.len() > 16 {
-            known.clear();
-        }
-        let new: Arc<[f64]> = bounds.into();
-        known.push(Arc::clone(&new));
-        new
     }
 }
 
@@ -113,35 +94,6 @@ pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) ->
         return Err("what it answered is no page of statistics".to_owned());
     }
     Ok((stats::reading(standing, &wanted.target, &wanted.resource), snapshot))
-}
-
-/// A histogram whose buckets are being read.
-struct Open<'t> {
-    series: &'t str,
-    labels: Labels<'t>,
-    bounds: Vec<f64>,
-    cumulative: Vec<u64>,
-    count: u64,
-}
-
-impl<'t> Open<'t> {
-    fn new(series: &'t str, labels: Labels<'t>) -> Self {
-        Self { series, labels, bounds: Vec::new(), cumulative: Vec::new(), count: 0 }
-    }
-
-    fn take(&mut self, le: &str, value: f64) {
-        if le == "+Inf" {
-            self.count = whole(value);
-        } else if let Ok(bound) = le.parse() {
-            self.bounds.push(bound);
-            self.cumulative.push(whole(value));
-        }
-    }
-
-    fn histogram(self, bounds: &Bounds, factor: f64) -> Histogram {
-        let scaled: Vec<f64> = self.bounds.iter().map(|b| b * factor).collect();
-        Histogram { bounds: bounds.shared(&scaled), cumulative: self.cumulative, count: self.count, sum: 0.0 }
-    }
 }
 
 fn close(open: Option<Open<'_>>, snapshot: &mut Snapshot, wanted: &Wanted, bounds: &Bounds) {
@@ -294,70 +246,19 @@ fn counter(snapshot: &mut Snapshot, name: &str, sample: &Sample<'_>, wanted: &Wa
     }
 }
 
-/// Envoy's own counters of the cluster that copies go to.
-struct Copies<'t> {
-    /// As it stands in the page: Envoy writes `_` for `:`.
-    cluster: String,
-    counters: Counters,
-    open: Option<Open<'t>>,
-}
-
-impl<'t> Copies<'t> {
-    fn of(cluster: &str) -> Self {
-        Self { cluster: cluster.replace(':', "_"), counters: Counters::default(), open: None }
-    }
-
-    fn take(&mut self, sample: &Sample<'t>, bounds: &Bounds) {
-        let Some(what) = sample.name.strip_prefix("envoy_cluster_upstream_rq_") else { return };
-        let label = |wanted: &str| sample.labels.iter().find(|(n, _)| *n == wanted).map(|(_, v)| v);
-        let cluster = label("envoy_cluster_name").or_else(|| label("cluster_name"));
-        if cluster.is_none_or(|c| c.replace(':', "_") != self.cluster) {
-            return;
-        }
-        let value = whole(sample.value);
-        let mut class = |at: usize| {
-            if let Some(class) = self.counters.classes.get_mut(at) {
-                *class += value;
-            }
-        };
-        match what {
-            "total" => self.counters.requests += value,
-            "timeout" => self.counters.timeouts += value,
-            // No answer at all.
-            "rx_reset" => class(5),
-            "xx" => {
-                if let Some(digit @ 1..=5) = label("envoy_response_code_class").and_then(|c| c.parse().ok()) {
-                    class(digit - 1_usize);
-                }
-            }
-            // Envoy's own histogram of upstream times is in milliseconds.
-            "time_sum" => self.counters.latency.sum = sample.value * 1_000.0,
-            "time_bucket" => {
-                let Some((labels, le)) = sample.labels.split_last("le") else { return };
-                self.open.get_or_insert_with(|| Open::new(what, labels)).take(le, sample.value);
-                if le == "+Inf"
-                    && let Some(open) = self.open.take()
-                {
-                    let sum = self.counters.latency.sum;
-                    self.counters.latency = Histogram { sum, ..open.histogram(bounds, 1_000.0) };
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "counters are whole; `as` saturates, NaN is 0"
 )]
-fn whole(value: f64) -> u64 {
+pub(super) fn whole(value: f64) -> u64 {
     value as u64
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn wanted(copies: Option<&str>) -> Wanted {

@@ -1,7 +1,9 @@
 //! Where measurements come from. Providers know nothing of each other, of steps or of verdicts: each turns a question into numbers, into
 //! "no values", or into an error in words.
 
+mod copies;
 pub(crate) mod envoy;
+pub(crate) mod histogram;
 mod predictions;
 pub(crate) mod prometheus;
 pub(crate) mod queries;

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::notify::{self, Notifier};
 use crate::pool::Pool;
-use crate::providers::envoy::Bounds;
+use crate::providers::histogram::Bounds;
 use crate::store::{self, Entry, Store};
 use crate::target::Target;
 use crate::web::Web;

@@ -34,7 +34,7 @@ use crate::exit::{Exit, Failure};
 use crate::notify::{Form, Hearer, Notifier, Undelivered};
 use crate::owner::{self, Owner};
 use crate::pool::Pool;
-use crate::providers::envoy::Bounds;
+use crate::providers::histogram::Bounds;
 use crate::publisher;
 use crate::rollout_file::{self, Loaded};
 use crate::shadow::collect::{self, Collector, Out};

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::merge;
 use crate::pool::Pool;
-use crate::providers::envoy::Bounds;
+use crate::providers::histogram::Bounds;
 use crate::publisher;
 use crate::rollout_file;
 use crate::run::watch::Watch;

@@ -3,7 +3,8 @@
 use headgate_tests::{Conduct, Result};
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::load::Load;
+use super::world::{Running, World};
 
 /// Steps that do not end by themselves while a test speaks.
 fn long(file: &mut Value) {
@@ -12,8 +13,8 @@ fn long(file: &mut Value) {
     ]}});
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn pause_resume_promote_and_abort_are_taken_refused_and_audited() -> Result<()> {
+/// Users who ask, and a rollout in the first of these steps.
+async fn in_its_first_step() -> Result<(World, Load, Running)> {
     let world = World::start().await?;
     let load = world.load().await?;
     load.more(100).await?;
@@ -21,6 +22,12 @@ async fn pause_resume_promote_and_abort_are_taken_refused_and_audited() -> Resul
     let running = world.run(&file, &[])?;
     world.reaches(2_000).await?;
     world.phase("Progressing").await?;
+    Ok((world, load, running))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pause_resume_promote_and_abort_are_taken_refused_and_audited() -> Result<()> {
+    let (world, load, running) = in_its_first_step().await?;
 
     let ada = ["--actor", "ada", "--reason", "lunch"];
     assert_eq!(world.verb("pause", &ada).await?.code, 0);
@@ -66,13 +73,7 @@ async fn pause_resume_promote_and_abort_are_taken_refused_and_audited() -> Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_rollout_still_goes_back_when_the_canary_fails() -> Result<()> {
-    let world = World::start().await?;
-    let load = world.load().await?;
-    load.more(100).await?;
-    let file = world.rollout(long)?;
-    let running = world.run(&file, &[])?;
-    world.reaches(2_000).await?;
-    world.phase("Progressing").await?;
+    let (world, load, running) = in_its_first_step().await?;
     assert_eq!(world.verb("pause", &[]).await?.code, 0);
     world.phase("Paused").await?;
     world.versions.canary.behave(Conduct { failing: 2, ..Conduct::default() });
