@@ -13,6 +13,10 @@
     const place = document.getElementById("chart-" + at);
     if (!place || !chart.x.length) return;
     const format = chart.percent ? (v) => digits(v * 100) + " %" : digits;
+    const names = chart.names || [];
+    // Every name, or of many every so manieth.
+    const each = Math.ceil((names.length * 80) / Math.max(place.clientWidth, 1)) || 1;
+    const bars = chart.lines.filter((line) => line.style === "plain").length;
     const time = (v) => new Date(v * 1000).toISOString().slice(0, 19).replace("T", " ");
     const axis = { stroke: colour("quiet"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } };
     const times = (u, splits) => splits.map((v, n) => {
@@ -26,6 +30,10 @@
       if (line.style === "boundary") return { label: line.label, stroke: colour("limit"), width: 1.5, dash: [6, 4], points: { show: false }, value };
       const stroke = palette[next++ % palette.length];
       if (line.style === "points") return { label: line.label, stroke, paths: () => null, points: { show: true, size: 8, fill: stroke }, value };
+      if (names.length) {
+        const side = bars > 1 ? (palette.indexOf(stroke) % 2 ? 1 : -1) : 0;
+        return { label: line.label, stroke, fill: stroke, width: 0, paths: uPlot.paths.bars({ size: [0.7 / bars, 60], align: side }), points: { show: false }, value };
+      }
       const few = chart.x.length < 3;
       return { label: line.label, stroke, width: 2, paths: chart.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined, points: { show: few, size: 7 }, value };
     });
@@ -35,12 +43,12 @@
       height: 240,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { drag: { x: true, y: false }, y: false },
-      scales: { x: { time: chart.time }, y: chart.percent && chart.stepped ? { range: [0, 1] } : {} },
+      scales: { x: names.length ? { time: false, range: [0.4, names.length + 0.6] } : { time: chart.time }, y: chart.percent && chart.stepped ? { range: [0, 1] } : names.length ? { range: (u, low, high) => [0, high * 1.05 || 1] } : {} },
       axes: [
-        { ...axis, label: chart.time ? undefined : chart.xLabel, labelSize: 20, space: 90, values: chart.time ? times : undefined },
+        { ...axis, label: chart.time ? undefined : chart.xLabel, labelSize: 20, space: 90, ...(names.length ? { splits: () => chart.x, values: (u, places) => places.map((v, n) => (n % each ? "" : names[n])) } : { values: chart.time ? times : undefined }) },
         { ...axis, size: 80, values: (u, values) => values.map((v) => (v === null ? "" : format(v))) },
       ],
-      series: [{ label: chart.xLabel || "time", value: (u, v) => (v === null ? "" : chart.time ? time(v) : digits(v)) }, ...series],
+      series: [{ label: chart.xLabel || "time", value: (u, v) => (v === null ? "" : chart.time ? time(v) : names[v - 1] || digits(v)) }, ...series],
       bands: chart.bands.map((band) => ({ series: [band.upper, band.lower], fill: colour("band") })),
     };
     drawn.push({ plot: new uPlot(options, [x, ...chart.lines.map((line) => line.values)], place), place });

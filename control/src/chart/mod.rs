@@ -23,6 +23,9 @@ pub(crate) struct Chart {
     pub(crate) x_label: String,
     /// Whether they are Unix milliseconds.
     pub(crate) time: bool,
+    /// What the points are called, where they are 1, 2, … and not numbers; then their values are bars.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) names: Vec<String>,
     /// Whether values are shares, shown in per cent.
     pub(crate) percent: bool,
     /// Whether a value holds until the next one.

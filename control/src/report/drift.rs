@@ -1,6 +1,6 @@
 //! How far what was promoted has drifted: each measure window by window, and the last window's distributions beside the reference's.
 
-use headgate_rollout::drift::{Look, Measure, Past, Progress, Verdict};
+use headgate_rollout::drift::{Look, Measure, Past, Progress};
 
 use super::Section;
 use crate::chart::{Chart, Line};
@@ -60,7 +60,8 @@ fn over_time(name: &str, measures: &[&Measure], history: &[Past]) -> Chart {
         ));
         lines.push(Line::boundary(format!("drift of {} from", measure.measure), vec![Some(measure.limit); x.len()]));
     }
-    let drifted = history.iter().filter(|past| past.verdict == Verdict::Drifted).count();
+    let mine: Vec<String> = measures.iter().map(|measure| format!("{} {}", measure.of, measure.measure)).collect();
+    let drifted = history.iter().filter(|past| past.drifted.iter().any(|of| mine.contains(of))).count();
     Chart {
         title: format!("{name}, window by window"),
         note: format!(
@@ -76,15 +77,14 @@ fn over_time(name: &str, measures: &[&Measure], history: &[Past]) -> Chart {
 }
 
 fn distribution(name: &str, measure: &Measure) -> Chart {
-    let bins: Vec<String> =
-        measure.parts.iter().enumerate().map(|(i, part)| format!("{}: {}", i + 1, part.bin)).collect();
     #[expect(clippy::cast_precision_loss, reason = "a handful of bins")]
     let x = (1..=measure.parts.len()).map(|i| i as f64).collect();
     Chart {
         title: format!("{name}: the last window beside the reference"),
-        note: format!("Bins, by their upper edge or class: {}", bins.join(", ")),
+        note: "The share of each bin, called by its upper edge, or of each class.".to_owned(),
         x,
         x_label: "bin".to_owned(),
+        names: measure.parts.iter().map(|part| part.bin.clone()).collect(),
         percent: true,
         lines: vec![
             Line::plain("reference", measure.parts.iter().map(|part| Some(part.reference)).collect()),
@@ -98,7 +98,7 @@ fn distribution(name: &str, measure: &Measure) -> Chart {
 mod tests {
     use std::collections::BTreeMap;
 
-    use headgate_rollout::drift::Part;
+    use headgate_rollout::drift::{Part, Verdict};
 
     use super::*;
 
@@ -139,6 +139,7 @@ mod tests {
             until_ms,
             verdict: Verdict::Drifted,
             sizes: BTreeMap::from([("prediction score psi".to_owned(), size)]),
+            drifted: if size > 0.25 { vec!["prediction score psi".to_owned()] } else { Vec::new() },
         };
         let progress =
             Progress { history: vec![past(1_000, 0.1), past(2_000, 0.3)], last: Some(look), ..Progress::default() };
@@ -148,8 +149,10 @@ mod tests {
         assert_eq!(section.charts[0].lines[0].values, [Some(0.1), Some(0.3)]);
         assert_eq!(section.charts[0].lines[1].values, [Some(0.25), Some(0.25)]);
         assert_eq!(section.charts[0].lines[2].values, [None, None]);
+        assert!(section.charts[0].note.contains("1 of 2 windows were"), "{}", section.charts[0].note);
+        assert!(section.charts[2].note.contains("0 of 2 windows were"), "{}", section.charts[2].note);
         assert_eq!(section.charts[1].lines[1].values, [Some(0.25), Some(0.75)]);
-        assert!(section.charts[1].note.contains("1: 0.5, 2: above"));
+        assert_eq!(section.charts[1].names, ["0.5", "above"]);
         assert!(super::section(&Progress::default()).is_none());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Look, Told, Verdict, Watch, look};
+use super::{Look, Measure, Told, Verdict, Watch, look};
 use crate::measure::{Totals, Window};
 use crate::state::Baseline;
 
@@ -42,6 +42,9 @@ pub struct Past {
     pub verdict: Verdict,
     /// How large each measure was, as `latency psi`; those that could not be measured are left out.
     pub sizes: BTreeMap<String, f64>,
+    /// Those of the measures, called so too, that were drift.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drifted: Vec<String>,
 }
 
 /// Drift from the window in which it was first seen.
@@ -121,8 +124,10 @@ pub fn tick(
         }
         _ => {}
     }
-    let sizes = look.measures.iter().filter_map(|m| Some((format!("{} {}", m.of, m.measure), m.size?))).collect();
-    progress.history.push(Past { until_ms: look.until_ms, verdict: look.verdict, sizes });
+    let called = |m: &Measure| format!("{} {}", m.of, m.measure);
+    let sizes = look.measures.iter().filter_map(|m| Some((called(m), m.size?))).collect();
+    let drifted = look.measures.iter().filter(|m| m.drifted).map(called).collect();
+    progress.history.push(Past { until_ms: look.until_ms, verdict: look.verdict, sizes, drifted });
     let over = progress.history.len().saturating_sub(HISTORY);
     progress.history.drain(..over);
     progress.last = Some(look.clone());

@@ -74,12 +74,12 @@ pub(super) fn drift(args: &Moved) -> Result<Answer, Failure> {
         "alpha": args.alpha, "thin": thin, "sentence": sentence});
     let headings = ["bin", "reference", "now", "share then", "share now"];
     if let Some(file) = &args.html {
-        let places: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{}: {name}", i + 1)).collect();
         let chart = Chart {
             title: "How much lies in each bin, then and now".to_owned(),
-            note: places.join(", "),
+            note: "Each bin's share of the reference's values, and of those now.".to_owned(),
             x: (1..=names.len()).map(|i| i as f64).collect(),
             x_label: "bin".to_owned(),
+            names: names.clone(),
             percent: true,
             lines: vec![
                 Line::plain("reference", reference.iter().map(|count| Some(count / n)).collect()),
