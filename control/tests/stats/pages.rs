@@ -116,3 +116,14 @@ fn segments_and_bandits() {
     let found = charts(&["bandit-sim", "--rates", "5%,12%", "--seeds", "4", "--batches", "10"], "");
     assert_eq!(has_line(&found, "thompson").len(), 10);
 }
+
+#[test]
+fn two_distributions_beside_each_other() {
+    let csv = "bin,reference,now\nlow,800,200\nhigh,200,800\n";
+    for more in [&["--classes"][..], &[]] {
+        let found = charts(&[&["drift", "--input", "-"], more].concat(), csv);
+        assert_eq!(has_line(&found, "reference"), [0.8, 0.2]);
+        assert_eq!(has_line(&found, "now"), [0.2, 0.8]);
+        assert_eq!(found[0]["names"], serde_json::json!(["low", "high"]));
+    }
+}

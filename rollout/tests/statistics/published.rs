@@ -393,12 +393,37 @@ fn bayesian() {
 
 #[test]
 fn drift_of_distributions() {
-    // scipy.stats.kstwobign.sf
+    // scipy.stats.kstwobign.sf, and SciPy's tests of special.kolmogorov (test_kolmogorov.py).
     for (x, p) in
         [(0.5, 0.9639452437), (0.8, 0.5441424116), (1.0, 0.2699996717), (1.36, 0.04948587676), (2.0, 0.0006709252558)]
     {
         close(drift::kolmogorov_sf(x), p);
     }
+    // Kullback 1959, "Information Theory and Statistics", example 2.1 of chapter 1: a binomial (2, .4) and a uniform distribution, whose
+    // divergences are .0852996 and .097455 (Wikipedia, "Kullback-Leibler divergence", which also has them as logarithms: (32 ln 2 +
+    // 55 ln 3 - 50 ln 5) / 25 and (6 ln 5 - 4 ln 2 - 6 ln 3) / 3). Their sum is Jeffreys' divergence, the index.
+    let kullback = drift::psi(&[900.0, 1_200.0, 400.0], &[100.0, 100.0, 100.0]).unwrap();
+    within(kullback.size, 0.0852996 + 0.097455, 5e-7);
+    let (two, three, five) = (2f64.ln(), 3f64.ln(), 5f64.ln());
+    let (there, back) =
+        ((32.0 * two + 55.0 * three - 50.0 * five) / 25.0, (6.0 * five - 4.0 * two - 6.0 * three) / 3.0);
+    close(kullback.size, there + back);
+    // It is the same in either direction.
+    close(drift::psi(&[100.0, 100.0, 100.0], &[900.0, 1_200.0, 400.0]).unwrap().size, there + back);
+    // SciPy's tests of ks_2samp (test_stats.py, TestKSTwoSamples.testLargeBoth): 10,000 and 11,000 evenly spaced values, D = 563/110,000.
+    let spaced = |from: f64, n: u32, less: f64| -> Vec<f64> {
+        (0..n).map(|i| from + (200.0 - from) * f64::from(i) / f64::from(n - 1) - less).collect()
+    };
+    let (x, y) = (spaced(1.0, 10_000, 1.0 / 1.1e8 / 4.0), spaced(2.0, 11_000, 0.0));
+    let mut edges: Vec<f64> = x.iter().chain(&y).copied().collect();
+    edges.sort_by(f64::total_cmp);
+    edges.dedup();
+    let counted = |values: &[f64]| {
+        let mut counts = vec![0.0; edges.len() + 1];
+        values.iter().for_each(|value| counts[edges.partition_point(|edge| edge < value)] += 1.0);
+        Histogram::new(edges.clone(), counts).unwrap()
+    };
+    close(drift::kolmogorov_smirnov(&counted(&x), &counted(&y)).unwrap().size, 563.0 / 110_000.0);
     // By hand: shares .5 .3 .2 against .4 .4 .2 of 1000: -.1 ln .8 + .1 ln(4/3).
     let found = drift::psi(&[500.0, 300.0, 200.0], &[400.0, 400.0, 200.0]).unwrap();
     close(found.size, -0.1 * 0.8f64.ln() + 0.1 * (4f64 / 3.0).ln());

@@ -5,6 +5,7 @@ use std::time::Duration;
 use headgate_tests::{Conduct, Result, wait_until};
 use serde_json::{Value, json};
 
+use super::outcomes::Truth;
 use super::receiver::Receiver;
 use super::world::World;
 
@@ -130,33 +131,58 @@ async fn without_a_reference_it_says_how_to_record_one_and_saved_pages_need_none
     Ok(())
 }
 
+/// One measure of a look.
+fn of(look: &Value, of: &str, measure: &str) -> Value {
+    let mut all = look["measures"].as_array().into_iter().flatten();
+    all.find(|m| m["of"] == of && m["measure"] == measure).cloned().unwrap_or_else(|| panic!("{look:#}"))
+}
+
+/// Answers of which the scores are from this one on.
+fn predicting(scores_from: u64) -> Conduct {
+    Conduct { scores_from: Some(scores_from), ..late(10) }
+}
+
+/// A number and a class, of nearly all requests.
+fn score_and_label() -> Value {
+    json!({"share": 9_000, "fields": [
+        {"name": "score", "responseBody": "/score", "edges": [20, 40, 60, 80, 100, 120]},
+        {"name": "label", "responseBody": "/label", "classes": ["spam", "ham"]}
+    ]})
+}
+
+/// Nothing of what was predicted has moved, by limits as small as one would set them.
+fn predicts_as_ever(look: &Value) {
+    for (name, measure, customary) in
+        [("prediction score", "psi", 0.25), ("prediction score", "ks", 0.2), ("prediction label", "psi", 0.25)]
+    {
+        let found = of(look, name, measure);
+        assert!(found["size"].as_f64().is_some_and(|size| size < customary), "{found:#}");
+        assert_eq!((&found["limit"], &found["drifted"]), (&json!(customary), &json!(false)), "{found:#}");
+    }
+}
+
+/// The score has moved, and the label has not.
+fn score_moved(look: &Value) {
+    let (index, distance) = (of(look, "prediction score", "psi"), of(look, "prediction score", "ks"));
+    assert!(index["drifted"] == true || distance["drifted"] == true, "{look:#}");
+    assert!(distance["size"].as_f64().is_some_and(|size| size > 0.2), "{distance:#}");
+    assert_eq!(of(look, "prediction label", "psi")["drifted"], false, "{look:#}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn predictions_that_moved_are_found_and_those_that_did_not_are_not() -> Result<()> {
-    let world = World::reading().await?;
-    let predicting = |scores_from| Conduct { scores_from: Some(scores_from), ..late(10) };
+async fn predictions_that_moved_are_found_told_and_followed_by_a_retraining() -> Result<()> {
+    let world = World::reading(2).await?;
     world.versions.canary.behave(predicting(0));
     let hook = Receiver::start(|_, _, _| (200, String::new())).await?;
     let load = world.load().await?;
     load.more(50).await?;
     let file = world.rollout(|file| {
         watched(file, &hook);
-        file["spec"]["drift"]["predictions"] = json!({"share": 9_000, "fields": [
-            {"name": "score", "responseBody": "/score", "edges": [20, 40, 60, 80, 100, 120]},
-            {"name": "label", "responseBody": "/label", "classes": ["spam", "ham"]}
-        ]});
+        file["spec"]["drift"]["predictions"] = score_and_label();
     })?;
     let running = world.run(&file, &["--drift"])?;
-    let of = |look: &Value, of: &str, measure: &str| -> Value {
-        let mut all = look["measures"].as_array().into_iter().flatten();
-        all.find(|m| m["of"] == of && m["measure"] == measure).cloned().unwrap_or_else(|| panic!("{look:#}"))
-    };
     let steady = running.tells("a window without drift", |e| e["verdict"] == "steady").await?;
-    for (name, measure, customary) in
-        [("prediction score", "psi", 0.25), ("prediction score", "ks", 0.2), ("prediction label", "psi", 0.25)]
-    {
-        let found = of(&steady, name, measure);
-        assert!(found["size"].as_f64().is_some_and(|size| size < customary), "{found:#}");
-    }
+    predicts_as_ever(&steady);
     assert_eq!(of(&steady, "prediction label", "psi")["parts"].as_array().map(Vec::len), Some(2));
     assert!(hook.asked("/told").is_empty() && hook.asked("/retrain").is_empty());
 
@@ -165,14 +191,109 @@ async fn predictions_that_moved_are_found_and_those_that_did_not_are_not() -> Re
     let first = running.tells("a window with drift", |e| e["verdict"] == "drifted").await?;
     running.tells("a window of nothing but that", |e| e["number"].as_u64() > first["number"].as_u64()).await?;
     wait_until("the pipeline was called", || async { Ok(hook.asked("/retrain").len() == 1) }).await?;
-    let look = &hook.asked("/retrain")[0]["look"];
-    let (index, distance) = (of(look, "prediction score", "psi"), of(look, "prediction score", "ks"));
-    assert!(index["drifted"] == true || distance["drifted"] == true, "{look:#}");
-    assert!(distance["size"].as_f64().is_some_and(|size| size > 0.2), "{distance:#}");
-    assert_eq!(of(look, "prediction label", "psi")["drifted"], false, "{look:#}");
+    score_moved(&hook.asked("/retrain")[0]["look"]);
     let told = hook.asked("/told");
     assert!(told[0]["text"].as_str().is_some_and(|t| t.contains("prediction score moved")), "{told:?}");
     running.killed().await?;
+    load.stop().await?;
+
+    // The report has both windows, and the distributions beside each other.
+    let page = world.text("report.html");
+    assert_eq!(world.headgate(&["report", super::world::NAME, "--output", &page]).await?.code, 0);
+    let html = std::fs::read_to_string(&page)?;
+    let shown = [
+        "Drift since promotion",
+        "prediction score, window by window",
+        "prediction score: the last window beside the reference",
+        "prediction label: the last window beside the reference",
+        "<td>prediction score</td><td>psi</td>",
+    ];
+    for part in shown {
+        assert!(html.contains(part), "{part} is not in the report of {} bytes", html.len());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn predictions_are_held_against_a_recorded_reference() -> Result<()> {
+    let world = World::reading(1).await?;
+    world.versions.stable.behave(predicting(0));
+    let hook = Receiver::start(|_, _, _| (200, String::new())).await?;
+    let file = world.rollout(|file| {
+        watched(file, &hook);
+        // What serves here is the version that was always there.
+        file["spec"]["variants"] = json!({"stable": "canary", "canary": "stable"});
+        file["spec"]["drift"]["predictions"] = score_and_label();
+        file["spec"]["drift"]["reference"] = json!("week-1");
+    })?;
+    let file = file.display().to_string();
+    let load = world.load().await?;
+    load.more(50).await?;
+    let record = ["baseline", "record", &file, "--variant", "stable", "--name", "week-1", "--for", "2s", "--json"];
+    let recorded = world.headgate(&record).await?;
+    assert_eq!(recorded.code, 0, "{recorded:?}");
+    let once = ["drift", &file, "--once", "--json"];
+    let ran = world.headgate(&once).await?;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let look = &ran.json()?["looks"][0];
+    assert_eq!(look["reference"], "week-1");
+    predicts_as_ever(look);
+
+    world.versions.stable.behave(predicting(50));
+    load.more(50).await?;
+    let ran = world.headgate(&once).await?;
+    assert_eq!(ran.code, 13, "{ran:?}");
+    score_moved(&ran.json()?["looks"][0]);
+    assert_eq!((hook.asked("/told").len(), hook.asked("/retrain").len()), (1, 1));
+
+    // Answers without a score are not steady: nothing is known of them.
+    world.versions.stable.behave(late(10));
+    load.more(50).await?;
+    let ran = world.headgate(&once).await?;
+    let look = &ran.json()?["looks"][0];
+    let score = of(look, "prediction score", "psi");
+    assert!(score["undecided"].as_str().is_some_and(|why| why.contains("could be read in the window")), "{score:#}");
+    assert_eq!((ran.code, &look["verdict"]), (14, &json!("inconclusive")), "{ran:?}");
+    load.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outcomes_that_decline_are_found_and_start_a_retraining() -> Result<()> {
+    let world = World::start().await?;
+    let hook = Receiver::start(|_, _, _| (200, String::new())).await?;
+    let path = world.path("outcomes.jsonl");
+    let truth = Truth::written(&world, path.clone(), 9).await?;
+    let load = world.load().await?;
+    load.more(50).await?;
+    let file = world.rollout(|file| {
+        watched(file, &hook);
+        file["spec"]["providers"] = json!({"truth": {"outcomes": {"file": path}}});
+        file["spec"]["drift"]["performance"] = json!([{"metric": "success"}]);
+        // Answers come at once, so that there are many; how fast they are is not what this is about.
+        file["spec"]["drift"]["latency"] = json!({"psi": 100, "ks": 0.99});
+    })?;
+    let running = world.run(&file, &["--drift"])?;
+    let steady = running.tells("a window without drift", |e| e["verdict"] == "steady").await?;
+    let accuracy = of(&steady, "successes", "decline");
+    // Five percent is from where on it is drift, unless the file says otherwise.
+    assert_eq!(accuracy["limit"], json!(0.05));
+    for when in ["reference", "now"] {
+        assert!(accuracy[when].as_f64().is_some_and(|rate| (rate - 0.9).abs() < 0.05), "{accuracy:#}");
+    }
+    truth.canary(4);
+    let found = running.tells("a window with drift", |e| e["verdict"] == "drifted").await?;
+    let accuracy = of(&found, "successes", "decline");
+    assert!(accuracy["drifted"] == true && accuracy["p"].as_f64().is_some_and(|p| p < 0.01), "{found:#}");
+    assert!(found["sentence"].as_str().is_some_and(|s| s.contains("successes declined by")), "{found:#}");
+    wait_until("the pipeline was called", || async { Ok(hook.asked("/retrain").len() == 1) }).await?;
+    running.killed().await?;
+    // From another terminal, which takes them in itself: it goes on, and nothing is started again.
+    let once = world.verb("drift", &["--once"]).await?;
+    let accuracy = of(&once.json()?["looks"][0], "successes", "decline");
+    assert!(accuracy["now"].as_f64().is_some_and(|rate| (rate - 0.4).abs() < 0.1), "{once:?}");
+    assert_eq!((once.code, hook.asked("/retrain").len()), (13, 1), "{once:?}");
+    truth.stop().await?;
     load.stop().await?;
     Ok(())
 }

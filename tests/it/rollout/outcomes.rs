@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use headgate_tests::{Client, Result, body};
 use hyper::Method;
@@ -24,24 +24,25 @@ fn truthful(file: &mut Value, provider: Value) {
 }
 
 /// Users who ask, and whose outcomes are known at once: right nine times of ten from stable, `canary_right` of ten from the canary.
-struct Truth {
+pub(super) struct Truth {
     stop: Arc<AtomicBool>,
+    canary_right: Arc<AtomicU64>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Truth {
-    async fn written(world: &World, path: PathBuf, canary_right: u64) -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
+    pub(super) async fn written(world: &World, path: PathBuf, canary_right: u64) -> Result<Self> {
+        let (stop, canary_right) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(canary_right)));
         let mut client = world.envoy.http1().await?;
         std::fs::write(&path, "")?;
-        let stopped = Arc::clone(&stop);
+        let (stopped, canary) = (Arc::clone(&stop), Arc::clone(&canary_right));
         let task = tokio::spawn(async move {
             let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
             let mut n: u64 = 0;
             while !stopped.load(Ordering::Relaxed) {
                 let user = format!("user-{}", n % 400);
                 let answer = client.get("/", &[("x-user-id", &user)]).await.unwrap();
-                let right = if answer.upstream() == "canary" { canary_right } else { 9 };
+                let right = if answer.upstream() == "canary" { canary.load(Ordering::Relaxed) } else { 9 };
                 // Spread over users, so that each version has some of every kind.
                 let success = (n % 400 * 7 + n / 400) % 10 < right;
                 writeln!(file, "{}", json!({"key": user, "success": success})).unwrap();
@@ -49,10 +50,15 @@ impl Truth {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
         });
-        Ok(Self { stop, task })
+        Ok(Self { stop, canary_right, task })
     }
 
-    async fn stop(self) -> Result<()> {
+    /// From now on the canary is right so many times of ten.
+    pub(super) fn canary(&self, right: u64) {
+        self.canary_right.store(right, Ordering::Relaxed);
+    }
+
+    pub(super) async fn stop(self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         Ok(self.task.await?)
     }

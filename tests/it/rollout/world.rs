@@ -60,9 +60,11 @@ impl World {
         Self::of(bootstrap, json!({"routes": [route], "shadowing": shadowing}), Some(shadow_wasm()?)).await
     }
 
-    /// With the filter that reads predictions.
-    pub(super) async fn reading() -> Result<Self> {
-        Self::of(quick()?, json!({"routes": [route(1, 0)]}), Some(shadow_wasm()?)).await
+    /// With the filter that reads predictions, on so many workers.
+    pub(super) async fn reading(workers: u32) -> Result<Self> {
+        let versions = Versions::start().await?;
+        let envoy = versions.behind(quick()?).concurrency(workers).wasm(&shadow_wasm()?).start().await?;
+        Self::on(versions, envoy, json!({"routes": [route(1, 0)]})).await
     }
 
     async fn of(bootstrap: Bootstrap, plugin: Value, filter: Option<PathBuf>) -> Result<Self> {
