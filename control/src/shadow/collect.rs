@@ -1,13 +1,14 @@
 //! Records of comparisons as proxies send them: taken in over HTTP, and written to a file by a thread of its own.
 //!
-//! Nothing waits: a batch goes into a bounded queue or is refused (503), and proxies count what is refused. What is written is whole: a write
-//! that failed in the middle (a full disk) is cut off again, and the next one tries anew. The file is set aside at a size, and a number of those is kept.
+//! A batch goes into a bounded queue or is refused (503), and its sender is answered once it is written, or could not be: what proxies count
+//! as sent stands in the file, and what does not is counted by them as lost. What is written is whole: a write that failed in the middle (a
+//! full disk) is cut off again, and the next one tries anew. The file is set aside at a size, and a number of those is kept.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
 use serde::de::IgnoredAny;
+use tokio::sync::oneshot;
 
 use super::lines;
 use crate::exit::Failure;
@@ -44,10 +46,20 @@ pub(crate) struct Out {
     pub(crate) keep: usize,
 }
 
+/// Records that came together, and who waits to hear that they are written.
+#[derive(Debug)]
+struct Batch {
+    lines: Vec<u8>,
+    records: u64,
+    /// Lines of it that are no JSON objects, and left out.
+    unreadable: u64,
+    written: oneshot::Sender<bool>,
+}
+
 /// The receiving end.
 #[derive(Debug)]
 pub(crate) struct Collector {
-    queue: SyncSender<Vec<u8>>,
+    queue: SyncSender<Batch>,
     token: Option<String>,
     counts: Arc<Counts>,
 }
@@ -56,12 +68,8 @@ pub(crate) struct Collector {
 #[derive(Debug, Default)]
 struct Counts {
     written: AtomicU64,
-    /// Lines that are no JSON objects.
-    unreadable: AtomicU64,
     /// Batches that were taken and are not written yet.
     waiting: AtomicU64,
-    /// Whether the last write failed.
-    failing: AtomicBool,
 }
 
 impl Collector {
@@ -86,39 +94,47 @@ impl Collector {
         Ok(Arc::new(Self { queue, token, counts }))
     }
 
-    /// Takes a batch in; gives the status to answer with.
-    fn take(&self, headers: &HeaderMap, body: &[u8]) -> StatusCode {
+    /// Takes a batch in; gives what tells whether it was written, or the status to answer with at once.
+    fn take(&self, headers: &HeaderMap, body: &[u8]) -> Result<oneshot::Receiver<bool>, StatusCode> {
         if let Some(token) = &self.token {
             let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
             if !crate::server::same(given, &format!("Bearer {token}")) {
-                return StatusCode::UNAUTHORIZED;
+                return Err(StatusCode::UNAUTHORIZED);
             }
         }
-        let mut kept = Vec::with_capacity(body.len() + 1);
-        let mut unreadable = 0;
+        let (written, told) = oneshot::channel();
+        let mut batch = Batch { lines: Vec::with_capacity(body.len() + 1), records: 0, unreadable: 0, written };
         let _read = lines::each(body, |line, _| {
-            let object = line.first() == Some(&b'{') && serde_json::from_slice::<IgnoredAny>(line).is_ok();
-            if object {
-                kept.extend_from_slice(line);
-                kept.push(b'\n');
+            if line.first() == Some(&b'{') && serde_json::from_slice::<IgnoredAny>(line).is_ok() {
+                batch.lines.extend_from_slice(line);
+                batch.lines.push(b'\n');
+                batch.records += 1;
             } else {
-                unreadable += 1;
+                batch.unreadable += 1;
             }
         });
-        self.counts.unreadable.fetch_add(unreadable, Ordering::Relaxed);
-        if kept.is_empty() {
-            return StatusCode::BAD_REQUEST;
+        if batch.records == 0 {
+            return Err(StatusCode::BAD_REQUEST);
         }
         self.counts.waiting.fetch_add(1, Ordering::AcqRel);
-        let sent = self.queue.try_send(kept);
-        if sent.is_err() {
-            self.counts.waiting.fetch_sub(1, Ordering::AcqRel);
+        match self.queue.try_send(batch) {
+            Ok(()) => Ok(told),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.counts.waiting.fetch_sub(1, Ordering::AcqRel);
+                Err(StatusCode::SERVICE_UNAVAILABLE)
+            }
         }
-        match sent {
-            // While the disk is full a batch is still tried, and its sender told that it may be lost.
-            Ok(()) if self.counts.failing.load(Ordering::Relaxed) => StatusCode::SERVICE_UNAVAILABLE,
-            Ok(()) => StatusCode::NO_CONTENT,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+
+    /// The status to answer with, once it is known what became of a batch.
+    async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> StatusCode {
+        match self.take(headers, body) {
+            Ok(told) => match told.await {
+                Ok(true) => StatusCode::NO_CONTENT,
+                // Not written, or the writer is gone.
+                Ok(false) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            Err(status) => status,
         }
     }
 
@@ -134,7 +150,7 @@ impl Collector {
 /// The route that takes batches.
 pub(crate) fn router(collector: Arc<Collector>) -> Router {
     let take = |State(collector): State<Arc<Collector>>, headers: HeaderMap, body: Bytes| async move {
-        collector.take(&headers, &body)
+        collector.answer(&headers, &body).await
     };
     Router::new().route(PATH, post(take)).layer(DefaultBodyLimit::max(BATCH)).with_state(collector)
 }
@@ -147,22 +163,36 @@ fn open(path: &Path) -> Result<File, Failure> {
         .map_err(|e| Failure::failed(format!("{} cannot be written: {e}", path.display())))
 }
 
-fn write(out: &Out, file: File, batches: &Receiver<Vec<u8>>, counts: &Counts, say: impl Fn(&str)) {
+fn write(out: &Out, file: File, batches: &Receiver<Batch>, counts: &Counts, say: impl Fn(&str)) {
     let mut file = Some(file);
+    // Records lost since the disk took the last one, and whether lines that are none were told of.
+    let (mut lost, mut told) = (0, false);
     for batch in batches {
-        match one(out, &mut file, &batch) {
+        if batch.unreadable > 0 && !told {
+            told = true;
+            say(&format!(
+                "of a batch {} lines are no JSON objects and were left out; more of them are not told of",
+                batch.unreadable
+            ));
+        }
+        let done = one(out, &mut file, &batch.lines);
+        match &done {
             Ok(()) => {
-                if counts.failing.swap(false, Ordering::Relaxed) {
-                    say(&format!("{} can be written again", out.path.display()));
+                if lost > 0 {
+                    say(&format!("{} can be written again; {lost} records were lost", out.path.display()));
+                    lost = 0;
                 }
-                counts.written.fetch_add(batch.iter().filter(|b| **b == b'\n').count() as u64, Ordering::Relaxed);
+                counts.written.fetch_add(batch.records, Ordering::Relaxed);
             }
             Err(e) => {
-                if !counts.failing.swap(true, Ordering::Relaxed) {
+                if lost == 0 {
                     say(&format!("{} cannot be written: {e}; records are lost until it can", out.path.display()));
                 }
+                lost += batch.records;
             }
         }
+        // A sender that went away meanwhile hears nothing.
+        let _gone = batch.written.send(done.is_ok());
         counts.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -213,20 +243,20 @@ fn rotate(out: &Out) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
-    fn collector(folder: &Path, rotate: u64, token: Option<&str>) -> (Arc<Collector>, PathBuf) {
-        let path = folder.join("records.jsonl");
-        let out = Out { path: path.clone(), rotate, keep: 2 };
-        (Collector::start(out, token.map(str::to_owned), |_| {}).unwrap(), path)
+    type Said = Arc<std::sync::Mutex<Vec<String>>>;
+
+    fn collector(path: &Path, rotate: u64, token: Option<&str>) -> (Arc<Collector>, Said) {
+        let out = Out { path: path.to_owned(), rotate, keep: 2 };
+        let said = Said::default();
+        let theirs = Arc::clone(&said);
+        let say = move |text: &str| theirs.lock().unwrap().push(text.to_owned());
+        (Collector::start(out, token.map(str::to_owned), say).unwrap(), said)
     }
 
-    fn wait(what: impl Fn() -> bool) {
-        for _ in 0..2_000 {
-            if what() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        panic!("it did not happen in 10 s");
+    /// What a sender hears in the end.
+    fn send(collector: &Collector, headers: &HeaderMap, body: &[u8]) -> StatusCode {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(collector.answer(headers, body))
     }
 
     fn read(path: &Path) -> String {
@@ -236,25 +266,31 @@ mod tests {
     #[test]
     fn a_batch_is_written_without_what_is_no_record() {
         let folder = tempfile::tempdir().unwrap();
-        let (collector, path) = collector(folder.path(), 1 << 20, Some("t"));
+        let path = folder.path().join("records.jsonl");
+        let (collector, said) = collector(&path, 1 << 20, Some("t"));
         let mut headers = HeaderMap::new();
-        assert_eq!(collector.take(&headers, b"{}"), StatusCode::UNAUTHORIZED);
+        assert_eq!(send(&collector, &headers, b"{}"), StatusCode::UNAUTHORIZED);
         headers.insert(header::AUTHORIZATION, "Bearer t".parse().unwrap());
-        assert_eq!(collector.take(&headers, b"{\"a\":1}\nnonsense\n{\"b\":\n[1]\n{\"c\":2}"), StatusCode::NO_CONTENT);
-        assert_eq!(collector.take(&headers, b"nonsense\n"), StatusCode::BAD_REQUEST);
-        collector.settle(Duration::from_secs(60));
+        let batch = b"{\"a\":1}\nnonsense\n{\"b\":\n[1]\n{\"c\":2}";
+        assert_eq!(send(&collector, &headers, batch), StatusCode::NO_CONTENT);
+        // Whoever is told so need not wait: it stands there.
         assert_eq!(read(&path), "{\"a\":1}\n{\"c\":2}\n");
-        assert_eq!(collector.counts.unreadable.load(Ordering::Relaxed), 4);
+        assert_eq!(send(&collector, &headers, b"nonsense\n"), StatusCode::BAD_REQUEST);
+        assert_eq!(send(&collector, &headers, batch), StatusCode::NO_CONTENT);
+        assert_eq!(read(&path).lines().count(), 4);
+        let said = said.lock().unwrap();
+        assert!(said.len() == 1 && said[0].contains("3 lines are no JSON objects"), "{said:?}");
     }
 
     #[test]
     fn the_file_is_set_aside_at_its_size_and_a_few_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let (collector, path) = collector(folder.path(), 20, None);
+        let path = folder.path().join("records.jsonl");
+        let (collector, _) = collector(&path, 20, None);
         for i in 0..9 {
             let line = format!("{{\"n\":{i}}}");
-            assert_eq!(collector.take(&HeaderMap::new(), line.as_bytes()), StatusCode::NO_CONTENT);
-            wait(|| read(&path).contains(&line));
+            assert_eq!(send(&collector, &HeaderMap::new(), line.as_bytes()), StatusCode::NO_CONTENT);
+            assert!(read(&path).contains(&line), "{line}");
         }
         let aside = |n: usize| read(&folder.path().join(format!("records.jsonl.{n}")));
         assert_eq!(read(&path), "{\"n\":8}\n");
@@ -263,29 +299,45 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_said_once_and_nothing_waits() {
+    fn what_a_full_disk_does_not_take_is_told_to_each_sender_and_said_once() {
         // A device that is always full.
-        let full = Path::new("/dev/full");
-        let said = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let theirs = Arc::clone(&said);
-        let out = Out { path: full.to_owned(), rotate: 1 << 20, keep: 1 };
-        let say = move |text: &str| theirs.lock().unwrap().push(text.to_owned());
-        let collector = Collector::start(out, None, say).unwrap();
-        assert_eq!(collector.take(&HeaderMap::new(), b"{}"), StatusCode::NO_CONTENT);
-        wait(|| collector.counts.failing.load(Ordering::Relaxed));
-        assert_eq!(collector.take(&HeaderMap::new(), b"{}"), StatusCode::SERVICE_UNAVAILABLE);
-        wait(|| !said.lock().unwrap().is_empty());
+        let (collector, said) = collector(Path::new("/dev/full"), 1 << 20, None);
+        for _ in 0..3 {
+            assert_eq!(send(&collector, &HeaderMap::new(), b"{}\n{}"), StatusCode::SERVICE_UNAVAILABLE);
+        }
         assert_eq!(said.lock().unwrap().len(), 1);
         assert_eq!(collector.counts.written.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn how_many_were_lost_is_said_once_the_disk_takes_records_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (aside, path) = (folder.path().join("aside"), folder.path().join("here/records.jsonl"));
+        std::fs::create_dir(folder.path().join("here")).unwrap();
+        let (collector, said) = collector(&path, 1 << 20, None);
+        // The folder is away, and comes back.
+        std::fs::rename(folder.path().join("here"), &aside).unwrap();
+        for _ in 0..2 {
+            assert_eq!(send(&collector, &HeaderMap::new(), b"{}\n{}"), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        std::fs::rename(&aside, folder.path().join("here")).unwrap();
+        assert_eq!(send(&collector, &HeaderMap::new(), b"{}"), StatusCode::NO_CONTENT);
+        let said = said.lock().unwrap();
+        assert!(said.len() == 2 && said[1].contains("4 records were lost"), "{said:?}");
+        assert_eq!((read(&path).as_str(), collector.counts.written.load(Ordering::Relaxed)), ("{}\n", 1));
     }
 
     #[test]
     fn more_than_the_disk_takes_is_refused() {
         let (queue, batches) = sync_channel(1);
         let collector = Collector { queue, token: None, counts: Arc::default() };
-        assert_eq!(collector.take(&HeaderMap::new(), b"{}"), StatusCode::NO_CONTENT);
-        assert_eq!(collector.take(&HeaderMap::new(), b"{}"), StatusCode::SERVICE_UNAVAILABLE);
+        let waits = collector.take(&HeaderMap::new(), b"{}");
+        assert!(waits.is_ok());
+        assert_eq!(collector.take(&HeaderMap::new(), b"{}").unwrap_err(), StatusCode::SERVICE_UNAVAILABLE);
+        // A writer that is gone has written nothing.
         drop(batches);
-        assert_eq!(collector.take(&HeaderMap::new(), b"{}"), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(waits.unwrap().blocking_recv().is_err());
+        assert_eq!(collector.take(&HeaderMap::new(), b"{}").unwrap_err(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(collector.counts.waiting.load(Ordering::Relaxed), 1);
     }
 }
