@@ -115,7 +115,8 @@ pub struct Recorded {
     /// Query parameters that are told. Default: none. Example: `["model"]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub query: Vec<String>,
-    /// Request headers that are told. Default: none. Example: `["x-tier"]`.
+    /// Request headers that are told; never `authorization`, `proxy-authorization` and `cookie`, nor what copies do not carry. Default: none.
+    /// Example: `["x-tier"]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<String>,
     /// So many bytes of the request's body are told, at most 4,096. Default 0.

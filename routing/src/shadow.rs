@@ -32,6 +32,9 @@ const FRAMING: [&str; 10] = [
     "x-headgate-copy",
 ];
 
+/// Request headers that are never told.
+const CREDENTIALS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+
 /// A request in the share of its route's shadow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sampled {
@@ -97,7 +100,15 @@ impl Shadowed {
         checks.share_of_requests(&format!("{path}.record.matches"), of.record.matches);
         range(&format!("{path}.record.bodyBytes"), of.record.body_bytes, 0, 4_096, "bytes", checks);
         for (i, name) in of.record.headers.iter().enumerate() {
-            checks.read_header(&format!("{path}.record.headers[{i}]"), name);
+            let at = format!("{path}.record.headers[{i}]");
+            let kept_back = of.drop_headers.contains(name) || of.replace_headers.iter().any(|of| of.name == *name);
+            if CREDENTIALS.contains(&name.as_str()) {
+                checks.push(at, format!("`{name}` carries credentials, which no record tells: leave it out"));
+            } else if kept_back {
+                checks.push(at, format!("`{name}` is kept from copies, so no record tells it: leave it out"));
+            } else {
+                checks.read_header(&at, name);
+            }
         }
         let mut problems = Problems::default();
         let rules = Rules::compile(&of.compare, &format!("{path}.compare"), &mut problems);

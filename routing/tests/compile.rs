@@ -342,6 +342,9 @@ fn shadows_are_checked() {
     shadow(r#","noise":{"cluster":"v1","share":10001}"#, ".noise.share", "every request");
     shadow(r#","noise":{"cluster":"v1","relative":1.5}"#, ".noise.relative", "below 1");
     shadow(r#","record":{"bodyBytes":5000}"#, ".record.bodyBytes", "0 to 4096");
+    shadow(r#","record":{"headers":["x-tier","cookie"]}"#, ".record.headers[1]", "carries credentials");
+    let kept = r#","dropHeaders":["x-key"],"record":{"headers":["x-key"]}"#;
+    shadow(kept, ".record.headers[0]", "kept from copies");
     shadow(r#","compare":{"body":"number"}"#, ".compare.number", "");
 }
 

@@ -107,6 +107,14 @@ impl Queue {
         Some(Batch { lines, records })
     }
 
+    /// All records that wait, one by one, and none afterwards: nobody takes batches any more.
+    pub(crate) fn empty(&mut self) -> Vec<Vec<u8>> {
+        let lines = core::mem::take(&mut self.lines);
+        let mut from = 0;
+        let ends = core::mem::take(&mut self.ends).into_iter();
+        ends.filter_map(|end| Some(lines.get(core::mem::replace(&mut from, end)..end)?.to_vec())).collect()
+    }
+
     /// A batch that was taken has arrived, or is lost.
     pub(crate) const fn arrived(&mut self) {
         self.on_their_way = self.on_their_way.saturating_sub(1);
@@ -136,6 +144,10 @@ mod tests {
         assert_eq!(queue.take(), batch("dddddddddddd\n", 1));
         queue.arrived();
         assert_eq!(queue.take(), None);
+        queue.push(b"e\n");
+        queue.push(b"ff\n");
+        assert_eq!(queue.empty(), [b"e\n".to_vec(), b"ff\n".to_vec()]);
+        assert!(queue.is_empty() && queue.empty().is_empty() && !queue.is_due());
     }
 
     #[test]

@@ -76,12 +76,17 @@ impl Records {
         Self { target: target.to_owned(), to: to.clone(), token, queue: Queue::new(to), open: true }
     }
 
-    /// Another configuration's wishes; what waits goes on waiting.
+    /// Another configuration's wishes. What waits goes on waiting, or to the log at once if that is where records go now.
     pub(crate) fn set(&mut self, to: &To, token: Option<Vec<u8>>) {
         self.queue.set(to);
         self.to = to.clone();
         self.token = token;
         self.open = true;
+        if to.log {
+            for line in self.queue.empty() {
+                self.log(&line);
+            }
+        }
     }
 
     /// No more records are made.
@@ -113,10 +118,15 @@ impl Records {
         }
         record.share = (told.share < 10_000).then(|| f64::from(told.share) / 10_000.0);
         let line = record.to_line(self.to.record_bytes as usize);
-        if !self.to.log {
-            return self.queue.push(&line);
+        match self.to.log {
+            true => self.log(&line),
+            false => self.queue.push(&line),
         }
-        let text = String::from_utf8_lossy(&line);
+    }
+
+    /// Writes a record to Envoy's log.
+    fn log(&self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
         let result = if host::tell(&format!("headgate-shadow {}", text.trim_end())).is_ok() { "sent" } else { "lost" };
         self.count(result, 1);
     }
