@@ -293,3 +293,23 @@ fn slow_pairs_are_listed() {
     // All others are 500 us slower: the one is far beyond.
     assert_eq!(findings.slow.unwrap().pairs, 1.0, "{:?}", findings.slow);
 }
+
+#[test]
+fn a_small_rise_never_fails() {
+    // Eight times as many errors, and three times the p95, but both by less than anybody minds.
+    let small = |i: usize| {
+        let mut seen = same(i, 900);
+        seen.primary = answer(if (i * 7_919).is_multiple_of(2_000) { 503 } else { 200 }, 2_000.0);
+        seen.shadow = answer(if i * 3_571 % 1_000 < 4 { 503 } else { 200 }, 6_000.0);
+        seen
+    };
+    let verdict = |settings: Settings| found(settings, (0..40_000).map(small)).verdict;
+    let kept = verdict(Settings::default());
+    assert_eq!(kept.recommendation, Recommendation::Promote, "{kept:?}");
+    let mut strict = Settings::default();
+    strict.limits.errors_floor = 0.0;
+    assert_eq!(verdict(strict.clone()).recommendation, Recommendation::FixErrors);
+    strict.limits.errors_floor = 0.005;
+    strict.limits.latency_floor = 0.0;
+    assert_eq!(verdict(strict).recommendation, Recommendation::FixLatency);
+}

@@ -45,13 +45,13 @@ pub(crate) struct Limits {
     #[arg(long, value_parser = share, default_value = "85%")]
     pub(crate) agreement: f64,
     /// How many times the p95 of the version in service the shadow's may be.
-    #[arg(long, value_name = "TIMES", default_value_t = 1.5)]
+    #[arg(long, value_name = "TIMES", value_parser = times, default_value = "1.5")]
     pub(crate) latency: f64,
     /// A rise of the p95 below this never fails.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "10ms")]
     pub(crate) latency_floor: Duration,
     /// How many times the errors of the version in service the shadow's may be.
-    #[arg(long, value_name = "TIMES", default_value_t = 2.0)]
+    #[arg(long, value_name = "TIMES", value_parser = times, default_value = "2")]
     pub(crate) errors: f64,
     /// A rise of the share of errors below this never fails.
     #[arg(long, value_parser = share, default_value = "0.5%")]
@@ -214,6 +214,14 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     };
     let number: u64 = number.parse().map_err(|_| "write a whole number and B, KiB, MiB or GiB".to_owned())?;
     number.checked_mul(factor).filter(|size| *size >= 4_096).ok_or_else(|| "at least 4 KiB".to_owned())
+}
+
+/// A number of at least 1: how many times as much.
+fn times(text: &str) -> Result<f64, String> {
+    amount(text.trim().trim_end_matches('x'))
+        .ok()
+        .filter(|times| *times >= 1.0)
+        .ok_or_else(|| "a number of at least 1, as 1.5".to_owned())
 }
 
 /// A number of at least 0.

@@ -327,3 +327,56 @@ pub(crate) fn stage(rollout: &str, step: &str) -> String {
     let name: String = text.chars().map(|c| if fit(c) { c } else { '-' }).collect();
     name.chars().take(headgate_contract::limits::NAME_BYTES).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A rollout whose first step has copies compared.
+    fn plan() -> Plan {
+        let file = serde_json::from_value(json!({
+            "apiVersion": "headgate.dev/v1", "kind": "Rollout", "metadata": {"name": "shop"},
+            "spec": {
+                "target": "shop", "route": "shop", "variants": {"stable": "v1", "canary": "v2"},
+                "strategy": {"shadow": {"mode": "compare", "share": "10%", "duration": "10m", "steps": [{"weight": "25%", "duration": "1m"}, {"weight": "100%", "duration": "1m"}]}}
+            }
+        }));
+        headgate_rollout::file::check(&file.unwrap()).unwrap()
+    }
+
+    fn route(more: Value) -> Value {
+        let mut route = json!({"name": "shop", "variants": [{"name": "v1", "weight": 1, "cluster": "one"}, {"name": "v2", "weight": 0, "cluster": "two"}]});
+        for (name, value) in more.as_object().cloned().unwrap_or_default() {
+            route[name] = value;
+        }
+        json!({"routes": [route]})
+    }
+
+    #[test]
+    fn a_shadow_gets_its_share_for_the_step_and_none_after_it() {
+        let (plan, on) = (plan(), Weights { shadow: 1_000, ..Weights::canary(0) });
+        // Without a block in the route it is made, for the canary's cluster; one that is there stays as it is.
+        let made = apply(&route(json!({})), &plan, &on).unwrap();
+        assert_eq!(made["routes"][0]["shadow"], json!({"cluster": "two", "share": 1_000}));
+        let own = json!({"shadow": {"cluster": "three", "share": 5, "compare": {"body": "json"}}});
+        let next = apply(&route(own), &plan, &on).unwrap();
+        let expected = json!({"cluster": "three", "share": 1_000, "compare": {"body": "json"}});
+        assert_eq!(next["routes"][0]["shadow"], expected);
+        let after = apply(&next, &plan, &Weights::canary(10_000)).unwrap();
+        assert_eq!(after["routes"][0]["shadow"]["share"], 0);
+        assert_eq!(all_stable(&next, "shop", "v1").unwrap()["routes"][0]["shadow"]["share"], 0);
+    }
+
+    #[test]
+    fn shares_of_segments_that_would_outlive_the_step_are_refused() {
+        let (plan, on) = (plan(), Weights { shadow: 1_000, ..Weights::canary(0) });
+        let own = route(json!({"shadow": {"cluster": "two", "share": 0, "segments": {"gold": 1}}}));
+        let why = apply(&own, &plan, &on).unwrap_err();
+        assert!(why.contains("remove `shadow.segments`"), "{why}");
+        // The way back asks nobody.
+        assert_eq!(
+            all_stable(&own, "shop", "v1").unwrap()["routes"][0]["shadow"],
+            json!({"cluster": "two", "share": 0})
+        );
+    }
+}

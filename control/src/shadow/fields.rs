@@ -62,11 +62,11 @@ pub(crate) enum Scalar<'a> {
 }
 
 impl Scalar<'_> {
-    /// As a number; texts that are written as one too.
+    /// As a number; texts that are written as a finite one too.
     pub(crate) fn number(&self) -> Option<f64> {
         match self {
             Self::Number(n) => Some(*n),
-            Self::Text(text) => text.trim().parse().ok(),
+            Self::Text(text) => text.trim().parse().ok().filter(|n: &f64| n.is_finite()),
             Self::Truth(_) => None,
         }
     }

@@ -45,6 +45,10 @@ pub(crate) fn page(found: &Findings, source: &str, skipped: &str) -> String {
     }
     let largest = table::largest(&found.largest);
     section(&mut out, "Largest disagreements", &["Request", "Segment", "Old", "New", "Size"], &largest);
+    if let Some(latency) = &found.latency {
+        let headings = ["", "Answers", "p50", "p90", "p95", "p99", "Longest"];
+        section(&mut out, "Latency", &headings, &table::latencies(latency));
+    }
     let outliers: Vec<Vec<String>> = found
         .outliers
         .iter()
@@ -86,9 +90,10 @@ fn head(out: &mut String, found: &Findings, source: &str, skipped: &str) {
     if !skipped.is_empty() {
         facts.push(("Lines skipped", skipped.to_owned()));
     }
+    let counted = [("Not comparable", &found.incomparable), ("Without an answer of the shadow", &found.failed)];
+    facts.extend(counted.into_iter().filter(|(_, of)| !of.is_empty()).map(|(what, of)| (what, table::counts(of))));
     if let Some(labels) = &found.labels {
-        let said = format!("{} of {} looked at", table::estimate(&labels.shadow_share), labels.found);
-        facts.push(("Shadow was right", said));
+        facts.push(("Who was right", table::people(labels)));
     }
     for (what, value) in facts {
         let _ = writeln!(out, "<div><dt>{what}</dt><dd>{}</dd></div>", escaped(&value));
@@ -153,6 +158,9 @@ mod tests {
                 ..Observed::default()
             });
         }
+        let error = Some("timeout".into());
+        analysis.take(&Observed { shadow: Answer { error, ..Answer::default() }, ..Observed::default() });
+        analysis.take(&Observed { incomparable: Some("encoding".into()), ..Observed::default() });
         let page = page(&analysis.findings(), "records <1>.jsonl", "2 cut off");
         for text in [
             "90.00 %",
@@ -160,6 +168,9 @@ mod tests {
             "2 cut off",
             "id=\"scatter\"",
             "id=\"latency\"",
+            "timeout 1",
+            "encoding 1",
+            "<td>0.90 ms</td>",
             "need more comparisons",
         ] {
             assert!(page.contains(text), "{text}");

@@ -14,6 +14,9 @@ use super::lines::End;
 /// What stands before a record in a proxy's log.
 const MARK: &[u8] = b"headgate-shadow ";
 
+/// What some editors put at the beginning of a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads lines into comparisons.
 pub(crate) struct Reader {
     fields: Fields,
@@ -106,6 +109,7 @@ impl Reader {
         if end == End::TooLong {
             return Err(Skipped::TooLong);
         }
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         let line = match line.first() {
             Some(b'{') => line,
             // A line of Envoy's log.
@@ -127,11 +131,13 @@ impl Reader {
             _ => None,
         };
         let error = match found.take(Slot::Error) {
-            Some(Scalar::Text(text)) if !text.is_empty() => Some(text),
+            Some(Scalar::Text(text)) if !text.is_empty() => Some(clean(text)),
             Some(Scalar::Truth(true)) => Some("error".into()),
             _ => None,
         };
-        let latency = |slot| found.number(slot).map(|value| value * self.micros);
+        // Another clock's nonsense is no latency.
+        let latency =
+            |slot| found.number(slot).map(|value| value * self.micros).filter(|micros| (0.0..1e300).contains(micros));
         let primary = Answer {
             status: status(found, Slot::OldStatus),
             micros: latency(Slot::OldLatency),
@@ -174,16 +180,16 @@ impl Reader {
         seen.numbers = found.number(Slot::Old).zip(found.number(Slot::New));
         if let Some(raw) = found.differences {
             let list: Vec<Written<'a>> = serde_json::from_str(raw.get()).unwrap_or_default();
-            let value = |raw: Option<&'a RawValue>| raw.map(|raw| Cow::Borrowed(raw.get()));
+            let value = |raw: Option<&'a RawValue>| raw.map(|raw| clean(Cow::Borrowed(raw.get())));
             seen.differences = list
                 .into_iter()
-                .map(|d| Difference { path: d.path, primary: value(d.primary), shadow: value(d.shadow) })
+                .map(|d| Difference { path: clean(d.path), primary: value(d.primary), shadow: value(d.shadow) })
                 .collect();
         }
         if let Some(raw) = found.noise {
             seen.noise = serde_json::from_str::<Option<Vec<String>>>(raw.get())
                 .unwrap_or_default()
-                .map(|paths| paths.into_iter().map(Cow::Owned).collect());
+                .map(|paths| paths.into_iter().map(|path| clean(Cow::Owned(path))).collect());
         }
         Some(seen)
     }
@@ -209,7 +215,7 @@ impl Reader {
             return None;
         }
         if seen.agrees == Some(false) && (old.is_some() || new.is_some()) {
-            let side = |value: Option<Scalar<'a>>| value.map(|v| Cow::Owned(json(&v)));
+            let side = |value: Option<Scalar<'a>>| value.map(|v| clean(Cow::Owned(json(&v))));
             seen.differences =
                 vec![Difference { path: Cow::Borrowed("answer"), primary: side(old), shadow: side(new) }];
         }
@@ -233,9 +239,22 @@ fn truth(value: Option<&Scalar<'_>>) -> Option<bool> {
     }
 }
 
+/// A text without what would move a terminal's cursor: control characters are written as JSON has them.
+fn clean(text: Cow<'_, str>) -> Cow<'_, str> {
+    // Those beyond ASCII are two bytes, of which the first is 0xC2.
+    if !text.bytes().any(|b| b < b' ' || b == 0x7f || b == 0xc2) {
+        return text;
+    }
+    let written = |c: char| match c.is_control() {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    Cow::Owned(text.chars().map(written).collect())
+}
+
 fn words(value: Option<Scalar<'_>>) -> Option<Cow<'_, str>> {
     match value? {
-        Scalar::Text(text) => Some(text),
+        Scalar::Text(text) => Some(clean(text)),
         Scalar::Number(number) => Some(Cow::Owned(number.to_string())),
         Scalar::Truth(truth) => Some(Cow::Owned(truth.to_string())),
     }
@@ -296,6 +315,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_was_logged_moves_a_terminals_cursor() {
+        let line = "{\"requestId\":\"a\\u001b[2J\",\"segment\":\"\u{9b}1mö\",\"agrees\":false,\"noise\":[\"/\\u0007\"],\"differences\":[{\"path\":\"/\\nb\",\"primary\":\"\u{7f}\"}]}";
+        let seen = ours().read(line.as_bytes(), End::Feed).unwrap();
+        assert_eq!((seen.id.as_deref(), seen.segment.as_deref()), (Some("a\\u001b[2J"), Some("\\u009b1mö")));
+        let difference = &seen.differences[0];
+        assert_eq!((&*difference.path, difference.primary.as_deref()), ("/\\u000ab", Some("\"\\u007f\"")));
+        assert_eq!(seen.noise.as_deref().unwrap_or_default(), ["/\\u0007"]);
+        let seen = foreign(&["old=a", "new=b"], 0.0);
+        let seen = seen.read("{\"a\":\"\u{9b}\",\"b\":\"\\t\"}".as_bytes(), End::Feed).unwrap();
+        assert_eq!(seen.differences[0].primary.as_deref(), Some("\"\\u009b\""));
+    }
+
+    #[test]
     fn another_tools_log_is_compared_here() {
         let reader = foreign(&["old=p.champion", "new=p.challenger", "key=user", "new-latency=ms"], 0.1);
         let seen = reader.read(br#"{"p":{"champion":0.5,"challenger":0.55},"user":42,"ms":12.5}"#, End::Feed).unwrap();
@@ -309,6 +341,11 @@ mod tests {
         );
         assert_eq!(seen.bucket, None);
         assert_eq!(reader.read(br#"{"p":{"champion":1}}"#, End::Feed).unwrap_err(), Skipped::Foreign);
+        // What is no latency is none.
+        for ms in ["-1", "\"NaN\"", "\"inf\"", "1e308", "null", "[1]"] {
+            let line = format!(r#"{{"p":{{"champion":1,"challenger":1}},"ms":{ms}}}"#);
+            assert_eq!(reader.read(line.as_bytes(), End::Feed).unwrap().shadow.micros, None, "{ms}");
+        }
         let said = foreign(&["agrees=same", "error=err"], 0.0);
         assert_eq!(said.read(br#"{"same":"false"}"#, End::Feed).unwrap().agrees, Some(false));
         assert!(said.read(br#"{"err":"boom"}"#, End::Feed).unwrap().shadow.failed());

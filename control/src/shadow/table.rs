@@ -1,9 +1,11 @@
 //! What was found, for people: plain text with tables.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use headgate_rollout::shadow::{
-    Change, Check, Estimate, Example, Field, Findings, Held, Labelled, Numbers, Quantiles, Recommendation, Verdict,
+    Change, Check, Estimate, Example, Field, Findings, Held, Labelled, Latency, Numbers, Quantiles, Recommendation,
+    Verdict,
 };
 
 use crate::answer::{coloured, table};
@@ -51,8 +53,7 @@ pub(crate) fn findings(found: &Findings) -> String {
     for (what, counts) in [("not comparable", &found.incomparable), ("without an answer of the shadow", &found.failed)]
     {
         if !counts.is_empty() {
-            let list: Vec<String> = counts.iter().map(|(reason, count)| format!("{reason} {count:.0}")).collect();
-            let _ = writeln!(out, "{}: {}", capital(what), list.join(", "));
+            let _ = writeln!(out, "{}: {}", capital(what), self::counts(counts));
         }
     }
     if let Some(labels) = &found.labels {
@@ -94,9 +95,9 @@ pub(crate) fn findings(found: &Findings) -> String {
         );
     }
     if let Some(latency) = &found.latency {
-        let rows = [quantiles("version in service", &latency.primary), quantiles("shadow", &latency.shadow)];
         let title = format!("Latency, within {}", percent(latency.precision));
-        section(&mut out, &title, &["", "answers", "p50", "p90", "p95", "p99", "longest"], &rows);
+        let headings = ["", "answers", "p50", "p90", "p95", "p99", "longest"];
+        section(&mut out, &title, &headings, &latencies(latency));
     }
     if !found.outliers.is_empty() {
         let rows: Vec<Vec<String>> =
@@ -110,6 +111,17 @@ pub(crate) fn findings(found: &Findings) -> String {
         let _ = writeln!(out, "\n{note}");
     }
     out
+}
+
+/// Comparisons by reason, in a line.
+pub(crate) fn counts(counts: &BTreeMap<String, f64>) -> String {
+    let list: Vec<String> = counts.iter().map(|(reason, count)| format!("{reason} {count:.0}")).collect();
+    list.join(", ")
+}
+
+/// A row for each side's latencies.
+pub(crate) fn latencies(latency: &Latency) -> [Vec<String>; 2] {
+    [quantiles("version in service", &latency.primary), quantiles("shadow", &latency.shadow)]
 }
 
 /// What people said, in a line.

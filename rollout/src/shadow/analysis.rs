@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::changes::Changes;
+use super::changes::{Changes, cut};
 use super::findings::{Charts, Curves, Example, Field, Findings, Labelled, Latency, Outlier, Slow};
 use super::latencies::Latencies;
 use super::noise::Noise;
@@ -180,10 +180,7 @@ impl Analysis {
         }
         let first = seen.differences.first();
         let side = |number: Option<f64>, text: Option<&Cow<'_, str>>, status: Option<u16>| {
-            number
-                .map(|n| n.to_string())
-                .or_else(|| text.map(|t| t.to_string()))
-                .or_else(|| status.map(|s| s.to_string()))
+            number.map(|n| n.to_string()).or_else(|| text.map(|t| cut(t))).or_else(|| status.map(|s| s.to_string()))
         };
         let example = Example {
             id: text(seen.id.as_ref()),

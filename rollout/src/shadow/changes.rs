@@ -82,7 +82,7 @@ impl Changes {
     }
 }
 
-fn cut(value: &str) -> String {
+pub(super) fn cut(value: &str) -> String {
     match value.char_indices().nth(WIDEST) {
         Some((at, _)) => format!("{}…", value.get(..at).unwrap_or_default()),
         None => value.to_owned(),

@@ -189,8 +189,11 @@ pub fn judge(all: &Evidence, segments: &[Evidence], limits: &Limits) -> Verdict 
         let text =
             format!("{comparisons:.0} comparisons were seen, {:.0} are needed: {more:.0} more", limits.comparisons);
         (Recommendation::NeedMore, text, Some(more))
-    } else if let Some(open) = checks.iter().find(|check| check.segment.is_empty() && check.held != Held::Holds) {
+    } else if let Some(open) = checks.iter().find(|check| check.segment.is_empty() && check.held == Held::Open) {
         (Recommendation::NeedMore, open.sentence.clone(), open.more)
+    } else if let Some(unknown) = checks.iter().find(|check| check.segment.is_empty() && check.held != Held::Holds) {
+        let text = format!("{}; more comparisons alone do not help, they must tell it", unknown.sentence);
+        (Recommendation::NeedMore, text, None)
     } else {
         let undecided: Vec<&str> =
             checks.iter().filter(|c| c.held != Held::Holds).map(|c| c.segment.as_str()).collect();
@@ -343,7 +346,7 @@ fn errors(seen: &Evidence, limits: &Limits, alpha: f64) -> Check {
 
 fn latency(seen: &Evidence, limits: &Limits, alpha: f64) -> Check {
     let (Some(primary), Some(shadow)) = (&seen.primary, &seen.shadow) else {
-        return unmeasured("latency", seen, "the latencies are not known");
+        return unmeasured("latency", seen, "the latencies of both are not told");
     };
     let (Some(theirs), Some(ours)) = (primary.p95, shadow.p95) else {
         return unmeasured(

@@ -1,6 +1,8 @@
 //! `headgate shadow analyze`: what records of comparisons say, read once, in constant memory.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use headgate_rollout::shadow::{Analysis, Noise, Observed, Settings};
@@ -37,13 +39,17 @@ pub(super) fn run(args: &Analyze) -> Result<Answer, Failure> {
     let read = each(&args.files, &reader, |seen| analysis.take(seen))?;
     let mut found = analysis.findings();
     if known.unread > 0 {
-        found.notes.push(format!("{} lines of the labels could not be read and are left out.", known.unread));
+        found.notes.push(format!("Lines of the labels that could not be read and are left out: {}", known.unread));
     }
     let skipped = read.words();
     if found.records == 0 {
-        let why = if skipped.is_empty() { "there is no line".to_owned() } else { format!("lines skipped: {skipped}") };
-        let message =
-            format!("{}: no comparison in it; {why}. Another tool's log is read with --map", names(&args.files));
+        let name = names(&args.files);
+        let message = match skipped.as_str() {
+            "" => format!("{name}: no comparison in it: there is no line"),
+            skipped => format!(
+                "{name}: no comparison in it; lines skipped: {skipped}. Read is one JSON object a line (of a list, `jq -c '.[]'` makes lines); another tool's log is read with --map"
+            ),
+        };
         return Err(Failure::new(Exit::Refused, message));
     }
     let mut text = String::new();
@@ -64,6 +70,9 @@ pub(super) fn run(args: &Analyze) -> Result<Answer, Failure> {
     }
     Ok(Answer::done(document, text))
 }
+
+/// How a file begins that gzip made.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -90,11 +99,25 @@ pub(super) fn each(files: &[PathBuf], reader: &Reader, mut take: impl FnMut(&Obs
         let bytes = if path == Path::new("-") {
             lines::each(std::io::stdin().lock(), &mut one)
         } else {
-            std::fs::File::open(path).and_then(|file| lines::each(file, &mut one))
+            let (first, file) = begun(path).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
+            if first == GZIP {
+                let message =
+                    format!("{0} is compressed: `zcat {0} | headgate shadow analyze -` reads it", path.display());
+                return Err(Failure::new(Exit::Refused, message));
+            }
+            lines::each(first.as_slice().chain(file), &mut one)
         };
         read.bytes += bytes.map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
     }
     Ok(read)
+}
+
+/// A file with its first two bytes, which may be all that a pipe gives once.
+fn begun(path: &Path) -> std::io::Result<(Vec<u8>, File)> {
+    let mut file = File::open(path)?;
+    let mut first = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut first)?;
+    Ok((first, file))
 }
 
 fn names(files: &[PathBuf]) -> String {

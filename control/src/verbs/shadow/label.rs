@@ -55,8 +55,10 @@ fn label(args: &Args, reader: &Reader, right: shadow::Right) -> Result<Answer, F
     };
     let written: Vec<Label> = found.into_iter().map(label).collect();
     labels::add(&args.labels, &written)?;
-    let text =
-        format!("{} written to {}", if written.len() == 1 { "1 label" } else { "labels" }, args.labels.display());
+    let text = match written.len() {
+        1 => format!("1 label written to {}", args.labels.display()),
+        some => format!("{some} labels written to {}", args.labels.display()),
+    };
     Ok(Answer::done(json!({"labels": written, "file": args.labels}), text))
 }
 
@@ -95,7 +97,7 @@ fn sample(args: &Args, reader: &Reader, most: usize) -> Result<Answer, Failure> 
     };
     if nameless > 0 {
         text.push_str(&format!(
-            "\n{nameless} disagreements have no name (requestId, or --map id=…) and cannot be labelled."
+            "\nDisagreements without a name (requestId, or --map id=…), which cannot be labelled: {nameless}"
         ));
     }
     Ok(Answer::done(json!({"disagreements": list, "nameless": nameless}), text))

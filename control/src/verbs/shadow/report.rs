@@ -57,7 +57,7 @@ pub(super) fn run(args: &Report) -> Result<Answer, Failure> {
         text.push_str("\nSome labels do not tell the user's bucket (requests without a key), so they do not count for the verdict: `shadow analyze --labels` reckons with them.\n");
     }
     if let Some(unread) = said.as_ref().map(|said| said.unread).filter(|unread| *unread > 0) {
-        text.push_str(&format!("\n{unread} lines of the labels could not be read and are left out.\n"));
+        text.push_str(&format!("\nLines of the labels that could not be read and are left out: {unread}\n"));
     }
     if all.comparisons() == 0 {
         text.push_str(&format!(
