@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use headgate_tests::{Conduct, Relay, Result, wait_until};
 use serde_json::{Value, json};
@@ -79,6 +80,19 @@ async fn a_version_that_fails_copies_is_taken_back_for_its_errors() -> Result<()
     let ran = world.run(&rollout, &[])?.ended().await?;
     assert_eq!(ran.code, 10, "{}{}", ran.out, ran.err);
     assert!(ran.out.contains("errorRate is"), "{}", ran.out);
+    let seen = load.stop().await?;
+    assert_eq!((seen.failed().len(), seen.canary.load(Ordering::Relaxed)), (0, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_slow_on_copies_meets_no_user() -> Result<()> {
+    let world = world(json!({"body": "none"})).await?;
+    world.versions.canary.behave(Conduct { late: Duration::from_millis(150), ..Conduct::default() });
+    let load = world.load().await?;
+    let ran = world.run(&world.rollout(compared)?, &[])?.ended().await?;
+    assert_eq!(ran.code, 10, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("latencyP95 is"), "{}", ran.out);
     let seen = load.stop().await?;
     assert_eq!((seen.failed().len(), seen.canary.load(Ordering::Relaxed)), (0, 0));
     Ok(())

@@ -102,66 +102,76 @@ fn gzip(text: &str) -> Result<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_user_gets_passes_unchanged_and_the_pair_has_its_ending() -> Result<()> {
-    let large: Vec<u8> = (0..32_u32 << 20).map(|n| (n % 251) as u8).collect();
-    let two = Two::start().await?;
-    let envoy = two.envoy(&json!({}))?.concurrency(2).start().await?;
-    two.shadow.say(Script::ok("x"));
-    let answers = [
-        (large.as_slice(), 200, "mismatched too_large"),
-        (b"".as_slice(), 200, "mismatched body"),
-        (b"x", 404, "mismatched status"),
-        (b"\0\xff\r\n", 200, "mismatched body"),
-    ];
-    let mut client = envoy.http1().await?;
-    let mut before = envoy.metrics().await?;
-    for (n, (body, status, expected)) in (1..).zip(answers) {
-        two.stable.say(Script::answer(status, &[], body));
-        let answer = client.get("/", &USER).await?;
-        assert_eq!((answer.status, answer.body.len()), (status, body.len()));
-        assert!(answer.body == body, "a body of {} bytes was changed", body.len());
-        let (_, metrics) = quiet(&envoy, n).await?;
-        assert_eq!(ending(&metrics, &before), expected, "{} bytes", body.len());
-        before = metrics;
+    for workers in [1, 2] {
+        let large: Vec<u8> = (0..32_u32 << 20).map(|n| (n % 251) as u8).collect();
+        let two = Two::start().await?;
+        let envoy = two.envoy(&json!({}))?.concurrency(workers).start().await?;
+        two.shadow.say(Script::ok("x"));
+        let answers = [
+            (large.as_slice(), 200, "mismatched too_large"),
+            (b"".as_slice(), 200, "mismatched body"),
+            (b"x", 404, "mismatched status"),
+            (b"\0\xff\r\n", 200, "mismatched body"),
+        ];
+        let mut client = envoy.http1().await?;
+        let mut before = envoy.metrics().await?;
+        for (n, (body, status, expected)) in (1..).zip(answers) {
+            two.stable.say(Script::answer(status, &[], body));
+            let answer = client.get("/", &USER).await?;
+            assert_eq!((answer.status, answer.body.len()), (status, body.len()));
+            assert!(answer.body == body, "a body of {} bytes was changed", body.len());
+            let (_, metrics) = quiet(&envoy, n).await?;
+            assert_eq!(ending(&metrics, &before), expected, "{} bytes", body.len());
+            before = metrics;
+        }
+        // One that breaks off is the user's loss with and without a shadow, and no comparison.
+        two.stable.say(Script::breaks("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"));
+        assert!(client.get("/", &USER).await.is_err());
+        let (_, metrics) = quiet(&envoy, answers.len() as u64 + 1).await?;
+        assert_eq!(ending(&metrics, &before), "aborted");
     }
-    // One that breaks off is the user's loss with and without a shadow, and no comparison.
-    two.stable.say(Script::breaks("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"));
-    assert!(client.get("/", &USER).await.is_err());
-    let (_, metrics) = quiet(&envoy, answers.len() as u64 + 1).await?;
-    assert_eq!(ending(&metrics, &before), "aborted");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_never_held_up_while_it_comes() -> Result<()> {
-    let world = World::start().await?;
-    let envoy = world.envoy(json!({"compare": {"body": "text"}}))?.start().await?;
-    let mut client = envoy.http1().await?;
-    let request = client.build(Method::GET, "/sse", &USER, headgate_tests::empty())?;
-    let mut events = client.open(request).await?.into_body();
-    // Each event is here before the server may send the next one.
-    for n in 0..5 {
-        let frame = events.frame().await.expect("the stream has not ended")?;
-        assert_eq!(frame.data_ref().map(AsRef::as_ref), Some(format!("data: {n}\n\n").as_bytes()));
-        world.stable.release();
-        world.shadow.release();
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let envoy = world.envoy(json!({"compare": {"body": "text"}}))?.concurrency(workers).start().await?;
+        let mut client = envoy.http1().await?;
+        let request = client.build(Method::GET, "/sse", &USER, headgate_tests::empty())?;
+        let mut events = client.open(request).await?.into_body();
+        // Each event is here before the server may send the next one.
+        for n in 0..5 {
+            let frame = events.frame().await.expect("the stream has not ended")?;
+            assert_eq!(frame.data_ref().map(AsRef::as_ref), Some(format!("data: {n}\n\n").as_bytes()));
+            world.stable.release();
+            world.shadow.release();
+        }
+        drop((events, client));
+        let (account, metrics) = quiet(&envoy, 1).await?;
+        assert_eq!((account.failed, metrics.sum("headgate_shadow_failed", &[("reason", "aborted")])), (1, 1));
     }
-    drop((events, client));
-    let (account, metrics) = quiet(&envoy, 1).await?;
-    assert_eq!((account.failed, metrics.sum("headgate_shadow_failed", &[("reason", "aborted")])), (1, 1));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_without_bodies_are_compared_by_what_they_have() -> Result<()> {
-    let world = World::start().await?;
-    let envoy = world.envoy(json!({"compare": {"body": "json", "headers": ["content-length"]}}))?.start().await?;
-    for mut client in [envoy.http1().await?, envoy.http2().await?] {
-        let answer = client.request(Method::HEAD, "/", &USER, headgate_tests::empty()).await?;
-        assert_eq!((answer.status, answer.body.len()), (200, 0));
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let envoy = world
+            .envoy(json!({"compare": {"body": "json", "headers": ["content-length"]}}))?
+            .concurrency(workers)
+            .start()
+            .await?;
+        for mut client in [envoy.http1().await?, envoy.http2().await?] {
+            let answer = client.request(Method::HEAD, "/", &USER, headgate_tests::empty()).await?;
+            assert_eq!((answer.status, answer.body.len()), (200, 0));
+        }
+        let (_, metrics) = quiet(&envoy, 2).await?;
+        assert_eq!(metrics.sum("headgate_shadow_compared", &[("verdict", "matched")]), 2);
+        assert_eq!(world.shadow.last()?.method, "HEAD");
     }
-    let (_, metrics) = quiet(&envoy, 2).await?;
-    assert_eq!(metrics.sum("headgate_shadow_compared", &[("verdict", "matched")]), 2);
-    assert_eq!(world.shadow.last()?.method, "HEAD");
     Ok(())
 }
 
@@ -201,27 +211,29 @@ async fn grpc_is_compared_by_status_and_messages() -> Result<()> {
 /// A comparison that is refused is told with its place, and what was in force stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_that_contradict_are_refused_and_what_was_in_force_compares_on() -> Result<()> {
-    let world = World::start().await?;
-    let envoy = world.envoy(json!({}))?.start().await?;
-    let wrong: [(Value, &str); 4] = [
-        (json!({"json": {}}), "routes[0].shadow.compare.json"),
-        (
-            json!({"body": "json", "json": {"only": ["/a/b"], "ignore": ["/a"]}}),
-            "routes[0].shadow.compare.json.only[0]",
-        ),
-        (json!({"body": "number", "number": {"field": "score"}}), "routes[0].shadow.compare.number.field"),
-        (
-            json!({"body": "json", "json": {"ignore": ["/a"], "tolerances": [{"path": "/a/b", "absolute": 1}]}}),
-            "routes[0].shadow.compare.json.tolerances[0].path",
-        ),
-    ];
-    for (revision, (compare, path)) in (2..).zip(&wrong) {
-        let configuration = super::world::shadowed(revision, json!({"compare": compare}));
-        envoy.push_refused(&configuration.to_string()).await?;
-        assert!(envoy.log()?.contains(path), "{path}");
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let envoy = world.envoy(json!({}))?.concurrency(workers).start().await?;
+        let wrong: [(Value, &str); 4] = [
+            (json!({"json": {}}), "routes[0].shadow.compare.json"),
+            (
+                json!({"body": "json", "json": {"only": ["/a/b"], "ignore": ["/a"]}}),
+                "routes[0].shadow.compare.json.only[0]",
+            ),
+            (json!({"body": "number", "number": {"field": "score"}}), "routes[0].shadow.compare.number.field"),
+            (
+                json!({"body": "json", "json": {"ignore": ["/a"], "tolerances": [{"path": "/a/b", "absolute": 1}]}}),
+                "routes[0].shadow.compare.json.tolerances[0].path",
+            ),
+        ];
+        for (revision, (compare, path)) in (2..).zip(&wrong) {
+            let configuration = super::world::shadowed(revision, json!({"compare": compare}));
+            envoy.push_refused(&configuration.to_string()).await?;
+            assert!(envoy.log()?.contains(path), "{path}");
+        }
+        let mut client = envoy.http1().await?;
+        assert_eq!(client.get("/", &USER).await?.status, 200);
+        assert_eq!(quiet(&envoy, 1).await?.0.compared, 1);
     }
-    let mut client = envoy.http1().await?;
-    assert_eq!(client.get("/", &USER).await?.status, 200);
-    assert_eq!(quiet(&envoy, 1).await?.0.compared, 1);
     Ok(())
 }

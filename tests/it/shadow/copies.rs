@@ -13,9 +13,10 @@ async fn a_copy_is_the_request_but_for_its_mark_and_credentials() -> Result<()> 
         let world = World::start().await?;
         let more = json!({
             "methods": ["POST"], "host": "shadow.example", "dropHeaders": ["cookie"],
-            "replaceHeaders": [{"name": "authorization", "value": "Bearer shadow"}, {"name": "x-key", "env": "HEADGATE_SHADOW_KEY"}]
+            "replaceHeaders": [{"name": "authorization", "value": "Bearer shadow"}, {"name": "x-key", "env": "HEADGATE_SHADOW_KEY"}, {"name": "x-known", "env": "HEADGATE_KEY_D1"}]
         });
-        let envoy = world.envoy(more)?.env("HEADGATE_SHADOW_KEY", "of-the-shadow").concurrency(workers).start().await?;
+        let envoy = world.envoy(more)?.env("HEADGATE_SHADOW_KEY", "of-nobody").env("HEADGATE_KEY_D1", "of-the-shadow");
+        let envoy = envoy.concurrency(workers).start().await?;
         let mut client = envoy.http1().await?;
         let headers =
             [("x-user-id", "alice"), ("cookie", "sid=1"), ("authorization", "Bearer mine"), ("x-other", "stays")];
@@ -36,32 +37,34 @@ async fn a_copy_is_the_request_but_for_its_mark_and_credentials() -> Result<()> 
         assert_eq!(told("x-headgate-copy"), (Some("1"), None));
         assert_eq!(copy.header("x-request-id"), original.header("x-request-id"));
         // Envoy hands a VM only the variables that its `vm_config` names.
-        assert_eq!(told("x-key"), (None, None));
+        assert_eq!((told("x-key"), told("x-known")), ((None, None), (Some("of-the-shadow"), None)));
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_by_hash_copies_exactly_the_same_users_each_time() -> Result<()> {
-    let world = World::start().await?;
-    let envoy = world.envoy(json!({"share": 3_000}))?.concurrency(2).start().await?;
-    let keys: Vec<String> = (0..200).map(|n| format!("user-{n}")).collect();
-    let mut chosen: Vec<&str> =
-        keys.iter().map(String::as_str).filter(|key| bucket("model", "shadow", key, 10_000) < 3_000).collect();
-    chosen.sort_unstable();
-    for round in 1..=2 {
-        let mut client = envoy.http1().await?;
-        for key in &keys {
-            assert_eq!(client.get("/", &[("x-user-id", key)]).await?.status, 200);
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let envoy = world.envoy(json!({"share": 3_000}))?.concurrency(workers).start().await?;
+        let keys: Vec<String> = (0..200).map(|n| format!("user-{n}")).collect();
+        let mut chosen: Vec<&str> =
+            keys.iter().map(String::as_str).filter(|key| bucket("model", "shadow", key, 10_000) < 3_000).collect();
+        chosen.sort_unstable();
+        for round in 1..=2 {
+            let mut client = envoy.http1().await?;
+            for key in &keys {
+                assert_eq!(client.get("/", &[("x-user-id", key)]).await?.status, 200);
+            }
+            let account = quiet(&envoy, (chosen.len() * round) as u64).await?.0;
+            assert_eq!(account.compared, account.sampled);
         }
-        let account = quiet(&envoy, (chosen.len() * round) as u64).await?.0;
-        assert_eq!(account.compared, account.sampled);
+        let seen = world.shadow.seen();
+        let mut users: Vec<&str> = seen.iter().filter_map(|seen| seen.header("x-user-id")).collect();
+        users.sort_unstable();
+        users.dedup();
+        assert_eq!(users, chosen);
     }
-    let seen = world.shadow.seen();
-    let mut users: Vec<&str> = seen.iter().filter_map(|seen| seen.header("x-user-id")).collect();
-    users.sort_unstable();
-    users.dedup();
-    assert_eq!(users, chosen);
     Ok(())
 }
 
@@ -136,51 +139,57 @@ async fn a_second_copy_goes_to_stable_for_its_share() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_filter_without_shadows_refuses_to_be_required_to() -> Result<()> {
-    let world = World::start().await?;
-    let envoy =
-        world.envoy(json!({}))?.wasm(&headgate_tests::wasm()?).configuration(&json!({"contract": 1, "revision": 0}));
-    let envoy = envoy.start().await?;
-    envoy.push_refused(&shadowed(1, json!({})).to_string()).await?;
-    assert!(envoy.log()?.contains("this build lacks the feature `shadow`"));
-    // Without being required it passes over it, and says so.
-    let mut configuration = shadowed(2, json!({}));
-    configuration["requires"] = json!([]);
-    envoy.push(&configuration).await?;
-    assert_eq!(envoy.metrics().await?.sum("headgate_unknown_fields", &[]), 1);
-    let mut client = envoy.http1().await?;
-    assert_eq!(client.get("/", &[("x-user-id", "alice")]).await?.status, 200);
-    assert_eq!((world.shadow.count(), envoy.metrics().await?.names("headgate_shadow").len()), (0, 0));
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let envoy = world
+            .envoy(json!({}))?
+            .wasm(&headgate_tests::wasm()?)
+            .configuration(&json!({"contract": 1, "revision": 0}));
+        let envoy = envoy.concurrency(workers).start().await?;
+        envoy.push_refused(&shadowed(1, json!({})).to_string()).await?;
+        assert!(envoy.log()?.contains("this build lacks the feature `shadow`"));
+        // Without being required it passes over it, and says so.
+        let mut configuration = shadowed(2, json!({}));
+        configuration["requires"] = json!([]);
+        envoy.push(&configuration).await?;
+        assert_eq!(envoy.metrics().await?.sum("headgate_unknown_fields", &[]), 1);
+        let mut client = envoy.http1().await?;
+        assert_eq!(client.get("/", &[("x-user-id", "alice")]).await?.status, 200);
+        assert_eq!((world.shadow.count(), envoy.metrics().await?.names("headgate_shadow").len()), (0, 0));
+    }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_grpc_goes_over_http2_where_its_cluster_always_does() -> Result<()> {
-    // A gRPC message of five bytes, and no content-length.
-    let message = || headgate_tests::body(&b"\0\0\0\0\x05hello"[..]);
-    let headers = [("x-user-id", "alice"), ("te", "trailers"), ("content-type", "application/grpc")];
-    let protocols = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-    // Over HTTP/1.1 Envoy passes no trailers on, and with them goes the status.
-    for (explicit, protocol, verdict) in [(false, "http1", "mismatched"), (true, "http2", "matched")] {
-        let world = World::start().await?;
-        let bootstrap = Bootstrap::filter_state()?.edit(|document| {
-            for cluster in document["static_resources"]["clusters"].as_array_mut().unwrap() {
-                if cluster["name"] == "model-v2" && explicit {
-                    cluster["typed_extension_protocol_options"][protocols] = json!({
-                        "@type": format!("type.googleapis.com/{protocols}"),
-                        "explicit_http_config": {"http2_protocol_options": {}}
-                    });
+    for workers in [1, 2] {
+        // A gRPC message of five bytes, and no content-length.
+        let message = || headgate_tests::body(&b"\0\0\0\0\x05hello"[..]);
+        let headers = [("x-user-id", "alice"), ("te", "trailers"), ("content-type", "application/grpc")];
+        let protocols = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+        // Over HTTP/1.1 Envoy passes no trailers on, and with them goes the status.
+        for (explicit, protocol, verdict) in [(false, "http1", "mismatched"), (true, "http2", "matched")] {
+            let world = World::start().await?;
+            let bootstrap = Bootstrap::filter_state()?.edit(|document| {
+                for cluster in document["static_resources"]["clusters"].as_array_mut().unwrap() {
+                    if cluster["name"] == "model-v2" && explicit {
+                        cluster["typed_extension_protocol_options"][protocols] = json!({
+                            "@type": format!("type.googleapis.com/{protocols}"),
+                            "explicit_http_config": {"http2_protocol_options": {}}
+                        });
+                    }
                 }
-            }
-        });
-        let envoy = world.behind(bootstrap, json!({"methods": ["POST"]}))?.start().await?;
-        let mut client = envoy.http2().await?;
-        let answer = client.request(Method::POST, "/model.Model/Score", &headers, message()).await?;
-        assert_eq!(answer.trailers["grpc-status"], "0");
-        let (account, metrics) = quiet(&envoy, 1).await?;
-        assert_eq!((account.compared, metrics.sum("headgate_shadow_compared", &[("verdict", verdict)])), (1, 1));
-        let name = format!("cluster.model-v2.upstream_cx_{protocol}_total");
-        assert_eq!(envoy.admin().get(&format!("/stats?filter={name}")).await?.trim(), format!("{name}: 1"));
-        assert_eq!(world.shadow.last()?.header("te"), Some("trailers"));
+            });
+            let envoy = world.behind(bootstrap, json!({"methods": ["POST"]}))?.concurrency(workers).start().await?;
+            let mut client = envoy.http2().await?;
+            let answer = client.request(Method::POST, "/model.Model/Score", &headers, message()).await?;
+            assert_eq!(answer.trailers["grpc-status"], "0");
+            let (account, metrics) = quiet(&envoy, 1).await?;
+            assert_eq!((account.compared, metrics.sum("headgate_shadow_compared", &[("verdict", verdict)])), (1, 1));
+            let name = format!("cluster.model-v2.upstream_cx_{protocol}_total");
+            assert_eq!(envoy.admin().get(&format!("/stats?filter={name}")).await?.trim(), format!("{name}: 1"));
+            assert_eq!(world.shadow.last()?.header("te"), Some("trailers"));
+        }
     }
     Ok(())
 }

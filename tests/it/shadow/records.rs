@@ -213,3 +213,46 @@ async fn a_collector_that_hangs_makes_records_wait_and_then_drop() -> Result<()>
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_wait_go_where_the_next_configuration_says_and_none_is_lost() -> Result<()> {
+    for workers in [1, 2] {
+        let (world, one, other) = (World::start().await?, Hook::start()?, Hook::start()?);
+        let mut bootstrap = Bootstrap::filter_state()?;
+        bootstrap.add_cluster("model-v1", "collector", one.addr())?;
+        bootstrap.add_cluster("model-v1", "other", other.addr())?;
+        // A batch goes after a minute, so all wait.
+        let slowly = json!({"cluster": "collector", "everyMs": 60_000});
+        let envoy = world.behind(bootstrap, json!({}))?.concurrency(workers);
+        let envoy = envoy.configuration(&recorded(1, slowly, json!({}))).start().await?;
+        let mut clients = Vec::new();
+        for _ in 0..2 * workers {
+            clients.push(envoy.http1().await?);
+        }
+        let mut ask = async |until: u64| {
+            for client in &mut clients {
+                client.get("/", &[("x-user-id", "alice")]).await?;
+            }
+            quiet(&envoy, until).await
+        };
+        let each = u64::from(2 * workers);
+        ask(each).await?;
+        assert_eq!(counted(&envoy).await?, BTreeMap::new(), "all wait");
+        // To the log at once, then elsewhere, and in the end nowhere: what was made before that still arrives.
+        envoy.push(&recorded(2, json!({"log": true}), json!({}))).await?;
+        ask(2 * each).await?;
+        let sent = |count: u64| BTreeMap::from([("sent".to_owned(), count)]);
+        wait_until("all are told", || async { Ok(counted(&envoy).await? == sent(2 * each)) }).await?;
+        wait_until("Envoy has written its log", || async {
+            Ok(envoy.log()?.matches("headgate-shadow {").count() as u64 == 2 * each)
+        })
+        .await?;
+        envoy.push(&recorded(3, json!({"cluster": "other", "everyMs": 500}), json!({}))).await?;
+        ask(3 * each).await?;
+        envoy.push(&shadowed(4, json!({}))).await?;
+        wait_until("the last ones are counted", || async { Ok(counted(&envoy).await? == sent(3 * each)) }).await?;
+        assert_eq!(lines(&other).len() as u64, each);
+        assert!(lines(&one).is_empty());
+    }
+    Ok(())
+}

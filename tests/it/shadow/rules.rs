@@ -96,29 +96,31 @@ async fn each_rule_says_what_is_the_same() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn how_far_numbers_are_apart_is_a_histogram() -> Result<()> {
-    let two = Two::start().await?;
-    let rules = json!({"body": "number", "number": {"field": "/score", "absolute": 10}});
-    let envoy = two.envoy(&rules)?.start().await?;
-    let mut client = envoy.http1().await?;
-    two.stable.say(Script::ok(r#"{"score":2}"#));
-    // Either way, and what has no difference.
-    for (n, shadow) in (1..).zip(["2.25", "1.75", "\"2.5\"", "null"]) {
-        two.shadow.say(Script::ok(format!(r#"{{"score":{shadow}}}"#)));
-        client.get("/", &USER).await?;
-        // A copy may still be on its way when the user is served.
-        quiet(&envoy, n).await?;
+    for workers in [1, 2] {
+        let two = Two::start().await?;
+        let rules = json!({"body": "number", "number": {"field": "/score", "absolute": 10}});
+        let envoy = two.envoy(&rules)?.concurrency(workers).start().await?;
+        let mut client = envoy.http1().await?;
+        two.stable.say(Script::ok(r#"{"score":2}"#));
+        // Either way, and what has no difference.
+        for (n, shadow) in (1..).zip(["2.25", "1.75", "\"2.5\"", "null"]) {
+            two.shadow.say(Script::ok(format!(r#"{{"score":{shadow}}}"#)));
+            client.get("/", &USER).await?;
+            // A copy may still be on its way when the user is served.
+            quiet(&envoy, n).await?;
+        }
+        let metrics = envoy.metrics().await?;
+        assert_eq!(metrics.sum("headgate_shadow_compared", &[("verdict", "matched")]), 3);
+        // Envoy shows a histogram after its next flush.
+        let histogram = "headgate_shadow_difference_millionths";
+        wait_until("three differences are there", || async {
+            Ok(envoy.metrics().await?.sum(&format!("{histogram}_count"), &[]) == 3)
+        })
+        .await?;
+        let sum = envoy.metrics().await?.sum(&format!("{histogram}_sum"), &[]);
+        // Envoy keeps values to about two digits.
+        assert!((950_000..=1_050_000).contains(&sum), "{sum}");
     }
-    let metrics = envoy.metrics().await?;
-    assert_eq!(metrics.sum("headgate_shadow_compared", &[("verdict", "matched")]), 3);
-    // Envoy shows a histogram after its next flush.
-    let histogram = "headgate_shadow_difference_millionths";
-    wait_until("three differences are there", || async {
-        Ok(envoy.metrics().await?.sum(&format!("{histogram}_count"), &[]) == 3)
-    })
-    .await?;
-    let sum = envoy.metrics().await?.sum(&format!("{histogram}_sum"), &[]);
-    // Envoy keeps values to about two digits.
-    assert!((950_000..=1_050_000).contains(&sum), "{sum}");
     Ok(())
 }
 

@@ -101,18 +101,24 @@ async fn a_shadow_that_is_down_is_left_in_peace_until_it_is_there() -> Result<()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_copy_that_nobody_takes_does_not_stop_the_first() -> Result<()> {
-    let world = World::start().await?;
-    let socket = silent()?;
-    let mut bootstrap = Bootstrap::filter_state()?;
-    bootstrap.add_cluster("model-v1", "again", socket.local_addr()?)?;
-    let envoy = world.behind(bootstrap, json!({"noise": {"cluster": "again"}}))?.start().await?;
-    let mut client = envoy.http1().await?;
-    let mut sampled = 0;
-    while sampled < 5 || counter(&envoy, "cluster.again.upstream_cx_connect_fail").await? == sampled {
-        ask(&mut client, &envoy, &mut sampled).await?;
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let socket = silent()?;
+        let mut bootstrap = Bootstrap::filter_state()?;
+        bootstrap.add_cluster("model-v1", "again", socket.local_addr()?)?;
+        let envoy =
+            world.behind(bootstrap, json!({"noise": {"cluster": "again"}}))?.concurrency(workers).start().await?;
+        let mut client = envoy.http1().await?;
+        let mut sampled = 0;
+        while sampled < 5 || counter(&envoy, "cluster.again.upstream_cx_connect_fail").await? == sampled {
+            ask(&mut client, &envoy, &mut sampled).await?;
+        }
+        let (account, metrics) = quiet(&envoy, sampled).await?;
+        assert_eq!(
+            (account.compared, metrics.sum("headgate_shadow_noise", &[("result", "failed")])),
+            (sampled, sampled)
+        );
+        assert_eq!(world.shadow.count() as u64, sampled);
     }
-    let (account, metrics) = quiet(&envoy, sampled).await?;
-    assert_eq!((account.compared, metrics.sum("headgate_shadow_noise", &[("result", "failed")])), (sampled, sampled));
-    assert_eq!(world.shadow.count() as u64, sampled);
     Ok(())
 }
