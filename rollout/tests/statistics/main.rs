@@ -14,4 +14,6 @@ mod experiment_simulated;
 mod paired;
 mod paired_simulated;
 mod published;
+mod recomputed;
 mod sequential_simulated;
+mod sizes_simulated;
