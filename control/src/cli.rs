@@ -131,7 +131,7 @@ pub(crate) enum Verb {
     Init(init::Init),
     /// Tell what a rollout would do with versions that behave so: the same state machine and judge, in virtual time.
     #[command(
-        after_help = "What can be said of a version: error, clientError, timeout, hang, success (shares: 3%, 2x, +40%, -5points),\np50, p95 (times: 150ms, 2x, +40%, +20ms). A canary's values may be relative to stable's.\n\nExamples:\n  headgate simulate rollout.yaml --canary error=3%,p95=+40%\n  headgate simulate rollout.yaml --rps 20 --users 500 --canary error=2x --seeds 200\n  headgate simulate rollout.yaml --canary hang=5% --after 2h --report simulated.html"
+        after_help = "What can be said of a version: error, clientError, timeout, hang, success, conversion (shares: 3%, 2x, +40%, -5points),\np50, p95 (times: 150ms, 2x, +40%, +20ms), value, cpu, memory, custom (numbers: 0.5, 512MiB, 2x, +40%).\nEvery goal of the rollout is reached by the share `conversion` of requests; success and value are those of outcomes. A canary's values may be relative to stable's.\n\nExamples:\n  headgate simulate rollout.yaml --canary error=3%,p95=+40%\n  headgate simulate rollout.yaml --rps 20 --users 500 --canary error=2x --seeds 200\n  headgate simulate rollout.yaml --canary hang=5% --after 2h --report simulated.html"
     )]
     Simulate(simulate::Simulate),
     /// Write one self-contained HTML page about a rollout: weights, measurements against bounds, decisions and reasons.

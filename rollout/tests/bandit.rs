@@ -84,6 +84,38 @@ fn weights_follow_rewards_and_the_best_gets_all_users() {
     assert!(look.regret > 0.0 && look.regret < 0.5 * look.units * 0.10 / 3.0, "{}", look.regret);
 }
 
+/// The same with goals that the proxies count as reward, or the value of outcomes.
+#[test]
+fn goals_and_values_are_rewards_too() {
+    let mut file = file(json!({"arms": ["short", "long"], "reward": {"metric": "goal", "goal": "checkout"},
+        "batch": "1m", "duration": "40m", "floor": "3%", "atEnd": "best"}));
+    let goals = json!([{"name": "checkout", "match": {"path": {"exact": "/buy"}}}]);
+    file.spec.goals = serde_json::from_value(goals).unwrap();
+    let plan = check(&file).unwrap_or_else(|problems| panic!("{problems:?}"));
+    // Success is equal: what counts is the goal.
+    let mut of_goal = scenario(0.9, 0.9, 0.9);
+    for (version, conversion) in [(&mut of_goal.stable, 0.05), (&mut of_goal.canary, 0.06)]
+        .into_iter()
+        .chain(of_goal.arms.values_mut().map(|v| (v, 0.09)))
+    {
+        version.conversion = conversion;
+    }
+    let lived = simulate(&plan, &of_goal, 1, true);
+    assert_eq!(lived.outcome(), Outcome::Promoted, "{:?}", lived.state.because);
+    assert_eq!((lived.state.weights.arms["long"], lived.left_out.len()), (WHOLE, 0));
+    let estimate = last(&lived).arms[2].estimate.unwrap();
+    assert!(estimate.low < 0.09 && 0.09 < estimate.high, "{estimate:?}");
+    let plan = orders(json!({"reward": {"metric": "value", "provider": "orders"}}));
+    let mut of_value = scenario(0.9, 0.9, 0.9);
+    of_value.canary.value = 1.4;
+    of_value.arms.get_mut("long").unwrap().value = 0.8;
+    let lived = simulate(&plan, &of_value, 1, true);
+    assert_eq!(lived.outcome(), Outcome::Promoted, "{:?}", lived.state.because);
+    assert_eq!(lived.state.weights.arms["short"], WHOLE);
+    let lead = last(&lived).arms[1].lead.unwrap();
+    assert!(lead.low < 0.4 && 0.4 < lead.high && lead.low > 0.0, "{lead:?}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_life_and_states_survive_being_written() {
     let plan = orders(json!({"policy": "epsilonGreedy", "epsilon": "20%", "halfLife": "30m", "duration": "10m"}));

@@ -15,7 +15,7 @@ pub(crate) struct Simulate {
     /// How the new version behaves; what is not named is as stable's.
     #[arg(long, default_value = "", value_name = "NAME=VALUE,…")]
     pub(crate) canary: String,
-    /// How an arm of a bandit behaves: `short:success=14%`; arms that are not named do as the canary.
+    /// How an arm of a bandit behaves: `short:conversion=14%`; arms that are not named do as the canary.
     #[arg(long, value_name = "ARM:NAME=VALUE,…")]
     pub(crate) arm: Vec<String>,
     /// Requests a second to the route, all versions together.

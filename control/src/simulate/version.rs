@@ -5,8 +5,21 @@
 use headgate_rollout::simulate::Version;
 
 /// What can be said of a version.
-pub(crate) const NAMES: [&str; 11] =
-    ["error", "clientError", "timeout", "hang", "p50", "p95", "success", "agreement", "cpu", "memory", "custom"];
+pub(crate) const NAMES: [&str; 13] = [
+    "error",
+    "clientError",
+    "timeout",
+    "hang",
+    "p50",
+    "p95",
+    "success",
+    "conversion",
+    "value",
+    "agreement",
+    "cpu",
+    "memory",
+    "custom",
+];
 
 /// Reads `name=value,…`; what is not named is as `like`.
 ///
@@ -29,6 +42,8 @@ pub(crate) fn read(text: &str, like: &Version) -> Result<Version, String> {
             "p95" => (like.p95_ms, &mut out.p95_ms),
             "agreement" => (like.agreement, &mut out.agreement),
             "success" => (like.success, &mut out.success),
+            "conversion" => (like.conversion, &mut out.conversion),
+            "value" => (like.value, &mut out.value),
             "cpu" => (like.cpu, &mut out.cpu),
             "memory" => (like.memory, &mut out.memory),
             "custom" => (like.custom, &mut out.custom),
@@ -39,7 +54,7 @@ pub(crate) fn read(text: &str, like: &Version) -> Result<Version, String> {
         };
         let new = match name {
             "p50" | "p95" => time(value, old),
-            "cpu" | "memory" | "custom" => plain(value, old),
+            "value" | "cpu" | "memory" | "custom" => plain(value, old),
             _ => share(value, old),
         };
         *field = new.map_err(|why| format!("{name}={value}: {why}"))?;
@@ -148,6 +163,8 @@ mod tests {
         let t = said("error=3%, p95=+40%,success=-5points");
         assert_eq!((t.error, t.p50_ms), (0.03, 20.0));
         assert!((t.p95_ms - 112.0).abs() < 1e-9 && (t.success - 0.85).abs() < 1e-9, "{t:?}");
+        let t = said("conversion=2x,value=+20%");
+        assert!((t.conversion - 0.2).abs() < 1e-9 && (t.value - 1.2).abs() < 1e-9, "{t:?}");
         assert!((said("error=2x").error - 0.01).abs() < 1e-12);
         assert!((said("error=+100%").error - 0.01).abs() < 1e-12);
         assert_eq!(said("p95=1.5s").p95_ms, 1_500.0);

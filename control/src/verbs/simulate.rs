@@ -107,6 +107,8 @@ fn described(scenario: &Scenario, seed: u64) -> String {
         parts.push(format!("p50 {:.0} ms, p95 {:.0} ms, {:.1} % success", v.p50_ms, v.p95_ms, v.success * 100.0));
         let usual = Version::default();
         let numbers = [
+            ("goals reached by", v.conversion, usual.conversion, 0.01, " % of requests"),
+            ("value", v.value, usual.value, 1.0, " each"),
             ("CPU", v.cpu, usual.cpu, 1.0, " cores"),
             ("memory", v.memory, usual.memory, 1e6, " MB"),
             ("custom", v.custom, usual.custom, 1.0, ""),

@@ -2,27 +2,31 @@
 //!
 //! It answers "with this traffic, would this plan notice?" before anybody is at risk. Proxies take what is published at once, gates say
 //! yes, somebody resumes after pauses, the fail-safe route is in order: what is simulated is the judgement, not the network.
-//! Outcomes of success are simulated, and stand for the conversions or values that an A/B test is about; so are CPU, memory and custom metrics: as
-//! one number at a time that wobbles, which is how a provider tells them. Other goals and values are left out, and [`Lived::left_out`] names them.
+//! Goals, outcomes of success and their values are simulated, for A/B tests, bandits and criteria; so are CPU, memory and custom metrics: as
+//! one number at a time that wobbles, which is how a provider tells them. What only another system can tell is left out, and [`Lived::left_out`] names it.
 //! A hold that lasts as long as the step is taken for its end.
 
 pub mod bandits;
+mod outcomes;
 mod random;
 mod traffic;
+mod users;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::file::{Metric, WHOLE};
-use crate::measure::{Snapshot, Totals};
+use crate::measure::Totals;
 use crate::plan::{Plan, RewardSource, Source, StepKind, Weights};
 use crate::state::{Baseline, Look, Outcome, State};
 use crate::tick::{
     Action, Answer, Command, Confirmation, Event, GateAnswer, InForce, Input, Measured, Measurement, Newest,
-    ProxyStatus, Reading, Recorded, RewardAnswer, RewardAsk, Sums, Verb, tick, wanted,
+    ProxyStatus, Reading, Recorded, Verb, tick, wanted,
 };
+use outcomes::Told;
 use random::Random;
 use traffic::Traffic;
+use users::Counted;
 
 /// How one version behaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +45,10 @@ pub struct Version {
     pub p95_ms: f64,
     /// Share of outcomes that are a success.
     pub success: f64,
+    /// Share of requests that reach a goal: each of the rollout's goals for itself.
+    pub conversion: f64,
+    /// Mean value of an outcome; values are as spread as exponential ones (their standard deviation is their mean).
+    pub value: f64,
     /// Share of answers to copies that agree with stable's, where the filter compares them.
     pub agreement: f64,
     /// Cores that one instance uses, as a provider tells them.
@@ -61,6 +69,8 @@ impl Default for Version {
             p50_ms: 20.0,
             p95_ms: 80.0,
             success: 0.9,
+            conversion: 0.1,
+            value: 1.0,
             agreement: 1.0,
             cpu: 0.5,
             memory: 500e6,
@@ -148,22 +158,18 @@ const PROXY: &str = "simulated";
 /// Lives through a rollout. The same arguments give the same life.
 pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, keep_looks: bool) -> Lived {
     let (plan, left_out) = simulated(plan);
-    let told = plan.bandit.as_ref().is_some_and(|b| matches!(b.source, RewardSource::Outcomes { .. }));
-    let outcomes = told
-        || plan.test().is_some()
-        || plan.steps.iter().chain([&plan.monitoring]).flat_map(|s| &s.criteria).any(|c| c.metric == Metric::Success);
     let further: Vec<String> = plan.bandit.as_ref().map_or_else(Vec::new, |b| b.arms.iter().skip(2).cloned().collect());
     let (interval_ms, give_up) = (plan.judging.interval_ms, BEGAN_MS + 4 * plan.shortest_ms().max(3_600_000));
+    let traffic = Traffic::of_arms(scenario, &further, seed, counted(&plan), BEGAN_MS);
     let mut world = World {
         plan,
         scenario,
         seed,
-        traffic: Traffic::of_arms(scenario, &further, seed, outcomes, BEGAN_MS),
+        traffic,
         further,
-        epochs: Vec::new(),
+        outcomes: Told::default(),
         in_force: Weights::none(),
         bad_from_ms: BEGAN_MS.saturating_add(scenario.good_for_ms),
-        outcomes_from: None,
         told: Random::new(seed ^ 0x7072_6f76_6964_6572),
         done: Vec::new(),
         resumed: 0,
@@ -206,9 +212,8 @@ fn simulated(plan: &Plan) -> (Plan, Vec<String>) {
     for step in plan.steps.iter_mut().chain([&mut plan.monitoring]) {
         let name = step.name.clone();
         step.criteria.retain(|criterion| {
-            let proxies = criterion.source == Source::Proxies && criterion.metric != Metric::Goal;
-            let told = [Metric::Success, Metric::Cpu, Metric::Memory, Metric::Custom];
-            let fits = proxies || told.contains(&criterion.metric);
+            let told = [Metric::Success, Metric::Value, Metric::Cpu, Metric::Memory, Metric::Custom];
+            let fits = criterion.source == Source::Proxies || told.contains(&criterion.metric);
             if !fits {
                 left_out.push(format!("{} of {name}", criterion.name));
             }
@@ -216,6 +221,21 @@ fn simulated(plan: &Plan) -> (Plan, Vec<String>) {
         });
     }
     (plan, left_out)
+}
+
+/// What a plan needs to have counted.
+fn counted(plan: &Plan) -> Counted {
+    let criteria = plan.steps.iter().chain([&plan.monitoring]).flat_map(|step| &step.criteria).map(|c| c.metric);
+    let metrics: Vec<Metric> = criteria.chain(plan.test().map(|test| test.primary.metric)).collect();
+    let rewards = |of_values: bool| {
+        let source = plan.bandit.as_ref().map(|bandit| &bandit.source);
+        matches!(source, Some(RewardSource::Outcomes { values }) if *values == of_values)
+    };
+    Counted {
+        outcomes: metrics.contains(&Metric::Success) || rewards(false),
+        values: metrics.contains(&Metric::Value) || rewards(true),
+        goals: plan.goals.iter().map(|goal| goal.name.clone()).collect(),
+    }
 }
 
 /// Whether a hold has lasted as long as its step takes.
@@ -228,12 +248,6 @@ fn held(plan: &Plan, state: &State, now: u64) -> bool {
     state.hold.as_ref().is_some_and(|hold| now.saturating_sub(hold.since_ms) >= patience)
 }
 
-/// Outcomes by variant.
-type Outcomes = BTreeMap<String, Sums>;
-
-/// Outcomes of one epoch: its number, what there was before it, and at its end.
-type Told = (u64, Outcomes, Option<Outcomes>);
-
 /// Everything around the state machine.
 struct World<'s> {
     plan: Plan,
@@ -242,12 +256,9 @@ struct World<'s> {
     traffic: Traffic<'s>,
     in_force: Weights,
     bad_from_ms: u64,
-    /// Outcomes before the window that is judged: since when, the canary's and stable's.
-    outcomes_from: Option<(u64, Sums, Sums)>,
     /// A bandit's arms beyond the canary.
     further: Vec<String>,
-    /// Outcomes of a bandit's epochs.
-    epochs: Vec<Told>,
+    outcomes: Told,
     /// For what providers tell: a stream of its own, so that who asks them changes nothing for the users.
     told: Random,
     done: Vec<u64>,
@@ -281,10 +292,7 @@ impl World<'_> {
             ..Input::default()
         };
         if wanted.readings {
-            let mut snapshot = self.traffic.snapshot(&self.plan.stable, &self.plan.canary);
-            if let Some(goal) = self.plan.test().and_then(|test| test.primary.goal.clone()) {
-                self.convert(&mut snapshot, &goal);
-            }
+            let snapshot = self.traffic.snapshot(&self.plan.stable, &self.plan.canary);
             input.readings.push(Reading { proxy: PROXY.to_owned(), snapshot: Ok(Arc::new(snapshot)) });
         }
         if let Some(gate) = wanted.gate {
@@ -295,14 +303,18 @@ impl World<'_> {
             input.recorded = Some(Recorded::Found(Box::new(self.recorded(name, now))));
         }
         for ask in wanted.rewards {
-            input.rewards.push(self.rewards(&ask));
+            let now = self.traffic.outcomes_of_arms(&self.plan.stable, &self.plan.canary, ask.values);
+            input.rewards.push(self.outcomes.rewards(&ask, now));
         }
         for ask in wanted.asks {
             let value = match ask.metric {
                 Metric::Cpu => self.told(now, |v| v.cpu),
                 Metric::Memory => self.told(now, |v| v.memory),
                 Metric::Custom => self.told(now, |v| v.custom),
-                _ => self.measured(ask.since_ms),
+                of => {
+                    let values = of == Metric::Value;
+                    self.outcomes.measured(ask.since_ms, values, self.traffic.outcomes(values))
+                }
             };
             input.measurements.push(Measurement { criterion: ask.criterion, at_ms: now, value });
         }
@@ -319,18 +331,6 @@ impl World<'_> {
             });
         }
         input
-    }
-
-    /// A success is a conversion, for the goal that an A/B test is about.
-    fn convert(&self, snapshot: &mut Snapshot, goal: &str) {
-        let (canary, stable) = self.traffic.outcomes();
-        for (variant, sums) in [(&self.plan.canary, canary), (&self.plan.stable, stable)] {
-            for counters in snapshot.variants.get_mut(variant).into_iter().flat_map(|s| s.values_mut()) {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
-                let reached = sums.buckets.iter().map(|(_, successes)| *successes as u64).collect();
-                counters.goals.insert(goal.to_owned(), reached);
-            }
-        }
     }
 
     fn act(&mut self, effects: &[crate::tick::Effect]) {
@@ -354,43 +354,10 @@ impl World<'_> {
         Measured::Values { canary, stable: (!self.in_force.is_full()).then_some(stable), newest: Newest::Whole }
     }
 
-    /// Outcomes since a window began.
-    fn measured(&mut self, since_ms: u64) -> Measured {
-        let (canary, stable) = self.traffic.outcomes();
-        let known = self.outcomes_from.as_ref().filter(|(since, ..)| *since == since_ms);
-        let Some((_, canary_then, stable_then)) = known else {
-            self.outcomes_from = Some((since_ms, canary, stable));
-            return Measured::NoValues;
-        };
-        let grown = |now: Sums, then: &Sums| Sums {
-            buckets: now.buckets.iter().zip(&then.buckets).map(|(n, t)| (n.0 - t.0, n.1 - t.1)).collect(),
-        };
-        Measured::Sums { canary: grown(canary, canary_then), stable: grown(stable, stable_then) }
-    }
-
-    /// Outcomes of an epoch; they come at once.
-    fn rewards(&mut self, ask: &RewardAsk) -> RewardAnswer {
-        let now = self.traffic.outcomes_of_arms(&self.plan.stable, &self.plan.canary);
-        if !self.epochs.iter().any(|(number, ..)| *number == ask.epoch) {
-            self.epochs.push((ask.epoch, now.clone(), None));
-            let surplus = self.epochs.len().saturating_sub(64);
-            self.epochs.drain(..surplus);
-        }
-        let mut arms = BTreeMap::new();
-        if let Some((_, before, after)) = self.epochs.iter_mut().find(|(number, ..)| *number == ask.epoch) {
-            let until = if ask.until_ms.is_some() { after.get_or_insert(now).clone() } else { now };
-            for (name, sums) in until {
-                let then = before.get(&name).cloned().unwrap_or_default();
-                let grown = sums.buckets.iter().zip(&then.buckets).map(|(n, t)| (n.0 - t.0, n.1 - t.1)).collect();
-                arms.insert(name, Sums { buckets: grown });
-            }
-        }
-        RewardAnswer { epoch: ask.epoch, arms }
-    }
-
     /// A baseline of the same traffic, recorded before the rollout.
     fn recorded(&self, name: String, now: u64) -> Baseline {
-        let mut before = Traffic::new(self.scenario, self.seed ^ 1, false, now.saturating_sub(RECORDED_MS));
+        let mut before =
+            Traffic::new(self.scenario, self.seed ^ 1, Counted::default(), now.saturating_sub(RECORDED_MS));
         before.advance(now, 0.0, 0.0, 0.0, false);
         let counters = before.stable().clone();
         let variants = [(self.plan.stable.clone(), [("default".to_owned(), counters)].into())].into();

@@ -118,8 +118,11 @@ fn each_kind_of_badness_is_caught_and_named() {
         {"metric": "unfinishedRate", "versusBaseline": "2x"}, {"metric": "latencyP50", "versusBaseline": "1.2x"},
         {"metric": "latencyP95", "versusBaseline": "1.5x"},
         {"metric": "success", "provider": "truth", "maxDrop": "5 points"},
+        {"metric": "value", "provider": "truth", "min": 0.8},
+        {"metric": "goal", "goal": "purchase", "maxDrop": "3 points"},
         {"metric": "cpu", "provider": "prom"}, {"metric": "memory", "provider": "prom"},
         {"name": "score", "metric": "custom", "provider": "prom", "query": "score", "min": 0.8}]},
+        "goals": [{"name": "purchase", "match": {"path": {"exact": "/buy"}}}],
         "providers": {"truth": {"outcomes": {"file": "outcomes.jsonl"}}, "prom": {"prometheus": {"address": "http://localhost"}}}"#;
     let plan = plan(&format!("{DEFAULT}, {criteria}"));
     let good = Version::default();
@@ -136,6 +139,8 @@ fn each_kind_of_badness_is_caught_and_named() {
         (Version { p50_ms: 100.0, p95_ms: 110.0, ..good }, vec!["latencyP50"]),
         (Version { p95_ms: 400.0, ..good }, vec!["latencyP95"]),
         (Version { success: 0.5, ..good }, vec!["success"]),
+        (Version { value: good.value * 0.5, ..good }, vec!["value"]),
+        (Version { conversion: good.conversion * 0.5, ..good }, vec!["purchase", "goal"]),
         (Version { cpu: good.cpu * 2.0, ..good }, vec!["cpu"]),
         (Version { memory: good.memory * 2.0, ..good }, vec!["memory"]),
         (Version { custom: 0.5, ..good }, vec!["score"]),

@@ -3,20 +3,16 @@
 //! Users are unlike each other: some ask much, some meet errors others never see, some are far away. Each has an activity of their
 //! own (exponential) and propensities of their own (beta, with the scenario's correlation), drawn anew whenever the weights
 //! change, because others are on the version then. What is counted in an interval follows from that by bucket of users,
-//! as the filter counts it. Of more than [`MOST_USERS`] users in a bucket so many are drawn, and their averages moved
-//! as much closer to the mean as the averages of all would lie.
+//! as the filter counts it: [`super::users`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Scenario, Version, random::Random};
+use super::random::Random;
+use super::users::{Bucket, Counted, bucket, falls};
+use super::{Scenario, Version};
 use crate::measure::{BUCKETS, Counters, Histogram, Replicates, Shadowed, Snapshot};
 use crate::tick::Sums;
-
-/// Users told apart in one bucket of one version.
-const MOST_USERS: u64 = 128;
-/// The 95 % point of the standard normal distribution.
-const Z95: f64 = 1.644_853_626_951_472_7;
 
 /// Upper bounds of the latency histogram, microseconds: from 100 us to 60 s, a fifth more each.
 fn bounds() -> Arc<[f64]> {
@@ -27,23 +23,6 @@ fn bounds() -> Arc<[f64]> {
         bound *= 1.2;
     }
     bounds.into()
-}
-
-/// The users of one version that fall into one bucket.
-#[derive(Debug, Clone, Copy, Default)]
-struct Bucket {
-    /// Their part of the version's requests.
-    share: f64,
-    error: f64,
-    client_error: f64,
-    timeout: f64,
-    hang: f64,
-    success: f64,
-    /// Their latency is `exp` of this times the version's.
-    slower: f64,
-    /// Mean and standard deviation of their latency, microseconds.
-    mean_us: f64,
-    deviation_us: f64,
 }
 
 /// One version's users and counters.
@@ -57,16 +36,19 @@ struct Side {
     counters: Counters,
     /// Outcomes since the beginning: how many, and successes, by bucket.
     outcomes: Vec<(u64, f64)>,
+    /// The same, with the sums of their values.
+    values: Vec<(u64, f64)>,
 }
 
 impl Side {
-    fn new(behaves: Version, bounds: &Arc<[f64]>) -> Self {
+    fn new(behaves: Version, bounds: &Arc<[f64]>, counted: &Counted) -> Self {
         let histogram =
             || Histogram { bounds: Arc::clone(bounds), cumulative: vec![0; bounds.len()], count: 0, sum: 0.0 };
         let counters = Counters {
             latency: histogram(),
             headers: histogram(),
             replicates: vec![Replicates::default(); BUCKETS],
+            goals: counted.goals.iter().map(|goal| (goal.clone(), vec![0; BUCKETS])).collect(),
             ..Counters::default()
         };
         Self {
@@ -76,18 +58,20 @@ impl Side {
             falls: Vec::new(),
             counters,
             outcomes: vec![(0, 0.0); BUCKETS],
+            values: vec![(0, 0.0); BUCKETS],
         }
     }
 
     /// Others are on the version now, or it behaves otherwise.
-    fn draw(&mut self, share: f64, behaves: Version, scenario: &Scenario, random: &mut Random) {
+    fn draw(&mut self, share: f64, behaves: Version, scenario: &Scenario, counted: &Counted, random: &mut Random) {
         if (self.share - share).abs() < 1e-12 && self.behaves == behaves && !self.buckets.is_empty() {
             return;
         }
         self.share = share;
         self.behaves = behaves;
         let users = scenario.users as f64 * share / BUCKETS as f64;
-        self.buckets = (0..BUCKETS).map(|_| bucket(random.poisson(users), behaves, scenario, random)).collect();
+        self.buckets =
+            (0..BUCKETS).map(|_| bucket(random.poisson(users), behaves, scenario, counted, random)).collect();
         let all: f64 = self.buckets.iter().map(|b| b.share).sum();
         for bucket in &mut self.buckets {
             bucket.share = if all > 0.0 { bucket.share / all } else { 0.0 };
@@ -101,10 +85,11 @@ impl Side {
     }
 
     /// What is counted while so many requests are expected.
-    fn count(&mut self, expected: f64, outcomes: bool, random: &mut Random) {
+    fn count(&mut self, expected: f64, correlation: f64, counted: &Counted, random: &mut Random) {
         let mut finished = 0;
-        for ((bucket, replicate), outcome) in
-            self.buckets.iter().zip(&mut self.counters.replicates).zip(&mut self.outcomes)
+        let told = self.outcomes.iter_mut().zip(&mut self.values);
+        for (at, ((bucket, replicate), (outcome, value))) in
+            self.buckets.iter().zip(&mut self.counters.replicates).zip(told).enumerate()
         {
             let started = random.poisson(expected * bucket.share);
             if started == 0 {
@@ -128,13 +113,26 @@ impl Side {
             replicate.client_errors += refused;
             let noise = bucket.deviation_us * (done as f64).sqrt() * random.normal();
             replicate.latency_us += (bucket.mean_us * done as f64 + noise).max(0.0) as u64;
-            if outcomes {
+            if counted.outcomes {
                 outcome.0 += done;
                 outcome.1 += random.binomial(done, bucket.success) as f64;
+            }
+            if counted.values {
+                // As unlike each other as exponential ones; what users do not explain is left to the single outcome.
+                let own = self.behaves.value.abs() * ((1.0 - correlation) * done as f64).sqrt();
+                value.0 += done;
+                value.1 += bucket.value * done as f64 + own * random.normal();
+            }
+            for reached in self.counters.goals.values_mut().filter_map(|reached| reached.get_mut(at)) {
+                *reached += random.binomial(started, bucket.conversion);
             }
             finished += done;
         }
         self.time(finished, random);
+    }
+
+    fn told(&self, values: bool) -> Sums {
+        Sums { buckets: if values { self.values.clone() } else { self.outcomes.clone() } }
     }
 
     /// Spreads so many answers over the histograms. Headers come as late as the whole here.
@@ -160,77 +158,6 @@ impl Side {
     }
 }
 
-/// Where answers fall whose logarithms are normal with this mean and deviation: for each bound that some reach, the chance of one
-/// that is not below it already. What lies above the last bound is in none.
-fn falls(bounds: &[f64], centre: f64, spread: f64) -> Vec<(usize, f64)> {
-    let mut below = 0.0;
-    let mut out = Vec::new();
-    for (at, bound) in bounds.iter().enumerate() {
-        let at_most = if spread > 0.0 {
-            normal_cdf((bound.ln() - centre) / spread)
-        } else {
-            f64::from(u8::from(bound.ln() >= centre))
-        };
-        if at_most - below > 1e-9 {
-            out.push((at, ((at_most - below) / (1.0 - below)).clamp(0.0, 1.0)));
-            below = at_most;
-        }
-        if below > 1.0 - 1e-9 {
-            break;
-        }
-    }
-    out
-}
-
-/// So many users of a version, drawn one by one.
-fn bucket(users: u64, v: Version, scenario: &Scenario, random: &mut Random) -> Bucket {
-    let told_apart = users.min(MOST_USERS);
-    let mut sum = Bucket::default();
-    for _ in 0..told_apart {
-        let activity = random.exponential();
-        sum.share += activity;
-        sum.error += activity * random.beta(v.error, scenario.correlation);
-        sum.client_error += activity * random.beta(v.client_error, scenario.correlation);
-        sum.timeout += activity * random.beta(v.timeout, scenario.correlation);
-        sum.hang += activity * random.beta(v.hang, scenario.correlation);
-        sum.success += activity * random.beta(v.success, scenario.correlation);
-        sum.slower += activity * v.spread() * scenario.correlation.sqrt() * random.normal();
-    }
-    if sum.share <= 0.0 {
-        return Bucket::default();
-    }
-    // Many users lie closer to the mean than those who were drawn: as the root of their number.
-    let (drawn, users) = (told_apart.max(1) as f64, users as f64);
-    let closer = (drawn / users.max(drawn)).sqrt();
-    let of = |total: f64, mean: f64| mean + closer * (total / sum.share - mean);
-    Bucket {
-        share: users * (1.0 + closer * (sum.share / drawn - 1.0)),
-        error: of(sum.error, v.error),
-        client_error: of(sum.client_error, v.client_error),
-        timeout: of(sum.timeout, v.timeout),
-        hang: of(sum.hang, v.hang),
-        success: of(sum.success, v.success),
-        slower: of(sum.slower, 0.0),
-        ..Bucket::default()
-    }
-}
-
-impl Version {
-    /// Standard deviation of the logarithm of its latency.
-    fn spread(&self) -> f64 {
-        (self.p95_ms / self.p50_ms).max(1.0).ln() / Z95
-    }
-}
-
-/// The standard normal distribution function, to 1e-7 (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.17).
-fn normal_cdf(x: f64) -> f64 {
-    let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
-    let poly =
-        t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
-    let tail = (-x * x / 2.0).exp() / (2.0 * core::f64::consts::PI).sqrt() * poly;
-    if x >= 0.0 { 1.0 - tail } else { tail }
-}
-
 /// The traffic of one route.
 #[derive(Debug)]
 pub(super) struct Traffic<'s> {
@@ -245,30 +172,29 @@ pub(super) struct Traffic<'s> {
     compared: bool,
     /// A bandit's further arms.
     more: Vec<(String, Side)>,
-    /// Whether outcomes are wanted.
-    outcomes: bool,
+    counted: Counted,
     now_ms: u64,
 }
 
 impl<'s> Traffic<'s> {
-    pub(super) fn new(scenario: &'s Scenario, seed: u64, outcomes: bool, now_ms: u64) -> Self {
-        Self::of_arms(scenario, &[], seed, outcomes, now_ms)
+    pub(super) fn new(scenario: &'s Scenario, seed: u64, counted: Counted, now_ms: u64) -> Self {
+        Self::of_arms(scenario, &[], seed, counted, now_ms)
     }
 
     /// With a bandit's arms beyond the canary; those that the scenario does not know behave as the canary.
-    pub(super) fn of_arms(scenario: &'s Scenario, arms: &[String], seed: u64, outcomes: bool, now_ms: u64) -> Self {
+    pub(super) fn of_arms(scenario: &'s Scenario, arms: &[String], seed: u64, counted: Counted, now_ms: u64) -> Self {
         let bounds = bounds();
         Self {
             scenario,
             random: Random::new(seed),
-            stable: Side::new(scenario.stable, &bounds),
-            canary: Side::new(scenario.canary, &bounds),
-            copies: Side::new(scenario.canary, &bounds),
+            stable: Side::new(scenario.stable, &bounds, &counted),
+            canary: Side::new(scenario.canary, &bounds, &counted),
+            copies: Side::new(scenario.canary, &bounds, &counted),
             copied: false,
-            pairs: Side::new(scenario.stable, &bounds),
+            pairs: Side::new(scenario.stable, &bounds, &counted),
             compared: false,
-            more: arms.iter().map(|a| (a.clone(), Side::new(scenario.of_arm(a), &bounds))).collect(),
-            outcomes,
+            more: arms.iter().map(|a| (a.clone(), Side::new(scenario.of_arm(a), &bounds, &counted))).collect(),
+            counted,
             now_ms,
         }
     }
@@ -301,15 +227,16 @@ impl<'s> Traffic<'s> {
             (&mut self.canary, canary, behaves),
             (&mut self.copies, copied, behaves),
         ];
-        let scenario = self.scenario;
+        let (scenario, counted) = (self.scenario, &self.counted);
         let further = self.more.iter_mut().zip(more).map(|((name, side), share)| {
             let behaves = if bad { scenario.of_arm(name) } else { scenario.stable };
             (side, *share, behaves)
         });
         for (side, share, behaves) in sides.into_iter().chain(further) {
             if share > 1e-9 {
-                side.draw(share, behaves, self.scenario, &mut self.random);
-                side.count(self.scenario.requests_per_s * share * seconds, self.outcomes, &mut self.random);
+                side.draw(share, behaves, scenario, counted, &mut self.random);
+                let expected = scenario.requests_per_s * share * seconds;
+                side.count(expected, scenario.correlation, counted, &mut self.random);
             }
         }
     }
@@ -319,9 +246,10 @@ impl<'s> Traffic<'s> {
         let hanging = Version { timeout: behaves.timeout + behaves.hang, hang: 0.0, ..behaves };
         let copy = Version { success: behaves.agreement, ..hanging };
         let expected = self.scenario.requests_per_s * share * seconds;
+        let counted = Counted { outcomes: true, ..Counted::default() };
         for (side, behaves) in [(&mut self.copies, copy), (&mut self.pairs, self.scenario.stable)] {
-            side.draw(share, behaves, self.scenario, &mut self.random);
-            side.count(expected, true, &mut self.random);
+            side.draw(share, behaves, self.scenario, &counted, &mut self.random);
+            side.count(expected, self.scenario.correlation, &counted, &mut self.random);
         }
     }
 
@@ -359,17 +287,17 @@ impl<'s> Traffic<'s> {
         &self.stable.counters
     }
 
-    /// Outcomes since the beginning, of each of a bandit's arms.
-    pub(super) fn outcomes_of_arms(&self, stable: &str, canary: &str) -> BTreeMap<String, Sums> {
-        let of = |side: &Side| Sums { buckets: side.outcomes.clone() };
-        let mut all = BTreeMap::from([(stable.to_owned(), of(&self.stable)), (canary.to_owned(), of(&self.canary))]);
-        all.extend(self.more.iter().map(|(name, side)| (name.clone(), of(side))));
+    /// Outcomes since the beginning, of each of a bandit's arms: successes, or values.
+    pub(super) fn outcomes_of_arms(&self, stable: &str, canary: &str, values: bool) -> BTreeMap<String, Sums> {
+        let (of_canary, of_stable) = self.outcomes(values);
+        let mut all = BTreeMap::from([(stable.to_owned(), of_stable), (canary.to_owned(), of_canary)]);
+        all.extend(self.more.iter().map(|(name, side)| (name.clone(), side.told(values))));
         all
     }
 
-    /// Outcomes since the beginning, of the canary and of stable.
-    pub(super) fn outcomes(&self) -> (Sums, Sums) {
-        (Sums { buckets: self.canary.outcomes.clone() }, Sums { buckets: self.stable.outcomes.clone() })
+    /// Outcomes since the beginning, of the canary and of stable: successes, or values.
+    pub(super) fn outcomes(&self, values: bool) -> (Sums, Sums) {
+        (self.canary.told(values), self.stable.told(values))
     }
 }
 
@@ -377,15 +305,27 @@ impl<'s> Traffic<'s> {
 mod tests {
     use super::*;
 
+    fn everything() -> Counted {
+        Counted { outcomes: true, values: true, goals: vec!["purchase".to_owned(), "signup".to_owned()] }
+    }
+
     #[test]
     fn what_is_counted_is_what_the_versions_are() {
         let scenario = Scenario {
             requests_per_s: 500.0,
             users: 20_000,
-            canary: Version { error: 0.1, p50_ms: 40.0, p95_ms: 160.0, hang: 0.05, ..Version::default() },
+            canary: Version {
+                error: 0.1,
+                p50_ms: 40.0,
+                p95_ms: 160.0,
+                hang: 0.05,
+                conversion: 0.3,
+                value: 25.0,
+                ..Version::default()
+            },
             ..Scenario::default()
         };
-        let mut traffic = Traffic::new(&scenario, 5, true, 0);
+        let mut traffic = Traffic::new(&scenario, 5, everything(), 0);
         for second in 1..=200 {
             traffic.advance(second * 1_000, 0.5, 0.0, 0.0, true);
         }
@@ -403,6 +343,15 @@ mod tests {
         let of = |f: fn(&Replicates) -> u64| new.replicates.iter().map(f).sum::<u64>();
         assert_eq!((of(|r| r.requests), of(|r| r.finished)), (new.requests, new.finished()));
         assert_eq!(of(|r| r.failures), new.classes[4]);
+        for goal in ["purchase", "signup"] {
+            let (reached, exposed) = new.conversions(goal).fold((0, 0), |(r, e), (reached, of)| (r + reached, e + of));
+            assert!((share(reached, exposed) - 0.3).abs() < 0.02 && exposed == new.requests, "{goal} {reached}");
+        }
+        let (canary, stable) = traffic.outcomes(true);
+        for (sums, value) in [(canary, 25.0), (stable, 1.0)] {
+            let (n, sum) = sums.buckets.iter().fold((0, 0.0), |(n, sum), of| (n + of.0, sum + of.1));
+            assert!((sum / n as f64 / value - 1.0).abs() < 0.03 && n > 30_000, "{n} {sum}");
+        }
     }
 
     #[test]
@@ -410,7 +359,7 @@ mod tests {
         let between = |correlation| {
             let scenario = Scenario { correlation, users: 640, requests_per_s: 640.0, ..Scenario::default() };
             let scenario = Scenario { stable: Version { error: 0.2, ..Version::default() }, ..scenario };
-            let mut traffic = Traffic::new(&scenario, 9, false, 0);
+            let mut traffic = Traffic::new(&scenario, 9, Counted::default(), 0);
             traffic.advance(1_000_000, 0.0, 0.0, 0.0, true);
             let replicates = &traffic.stable().replicates;
             let rates: Vec<f64> = replicates.iter().map(|r| r.failures as f64 / r.finished as f64).collect();

@@ -162,15 +162,16 @@ fn five_planned_looks_spend_no_more_than_alpha_and_a_single_test_read_five_times
     assert!(peeking >= 2 * planned, "{peeking} of {runs}, {planned} with planned looks");
 }
 
-/// An A/B test of successes, as a file.
-fn file() -> Rollout {
+/// An A/B test by this metric, as a file.
+fn file(primary: &serde_json::Value, effect: &str) -> Rollout {
     serde_json::from_value(json!({
         "apiVersion": "headgate.dev/v1", "kind": "Rollout", "metadata": {"name": "shop-v2"},
         "spec": {
             "target": "target.yaml", "route": "shop",
+            "goals": [{"name": "purchase", "match": {"path": {"exact": "/buy"}}}],
             "providers": {"truth": {"outcomes": {"file": "outcomes.jsonl"}}},
             "strategy": {"abTest": {
-                "primary": {"metric": "success", "provider": "truth"}, "minimumEffect": "2 points", "horizon": "2h",
+                "primary": primary, "minimumEffect": effect, "horizon": "2h",
                 "guardrails": [{"metric": "errorRate", "versusBaseline": "2x"}],
             }},
             "analysis": {"interval": "30s", "criteria": [{"metric": "errorRate", "versusBaseline": "2x"}]},
@@ -183,7 +184,7 @@ fn file() -> Rollout {
 
 #[test]
 fn whole_tests_of_equal_versions_seldom_name_a_winner_and_find_a_true_one() {
-    let plan = check(&file()).unwrap();
+    let plan = check(&file(&json!({"metric": "success", "provider": "truth"}), "2 points")).unwrap();
     // Few users who come all the time, and are much unlike each other.
     let even = Scenario { users: 1_500, correlation: 0.3, requests_per_s: 40.0, ..Scenario::default() };
     let runs = 60;
@@ -198,4 +199,23 @@ fn whole_tests_of_equal_versions_seldom_name_a_winner_and_find_a_true_one() {
     let found =
         (0..10).filter(|seed| simulate(&plan, &better, *seed, false).state.test.unwrap().answer == Some(Answer::BWins));
     assert_eq!(found.count(), 10);
+}
+
+#[test]
+fn whole_tests_by_goals_and_by_values_find_what_is_true() {
+    let of_goal = check(&file(&json!({"metric": "goal", "goal": "purchase"}), "2 points")).unwrap();
+    let of_value = check(&file(&json!({"metric": "value", "provider": "truth"}), "0.1")).unwrap();
+    let usual = Scenario { users: 20_000, requests_per_s: 60.0, ..Scenario::default() };
+    for (plan, canary, expected) in [
+        (&of_goal, Version { conversion: 0.2, ..Version::default() }, Answer::BWins),
+        (&of_goal, Version { conversion: 0.05, ..Version::default() }, Answer::AWins),
+        (&of_value, Version { value: 1.5, ..Version::default() }, Answer::BWins),
+        (&of_value, Version { value: 0.6, ..Version::default() }, Answer::AWins),
+    ] {
+        for seed in 0..3 {
+            let lived = simulate(plan, &Scenario { canary, ..usual.clone() }, seed, false);
+            assert_eq!(lived.state.test.and_then(|t| t.answer), Some(expected), "{:?}", lived.state.because);
+            assert!(lived.left_out.is_empty(), "{:?}", lived.left_out);
+        }
+    }
 }
