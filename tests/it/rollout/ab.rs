@@ -13,7 +13,7 @@ use super::world::{Ran, World};
 
 /// What a user does after an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Does {
+pub(super) enum Does {
     /// Looks at something else.
     Looks,
     /// Buys: a request that reaches the goal.
@@ -22,15 +22,15 @@ enum Does {
     Leaves,
 }
 
-/// Who comes at the n-th visit of all, and what they do then: by user, the n-th visit, and whether the canary answered.
+/// Who comes at the n-th visit of all, and what they do then: by user, the n-th visit, and which version answered.
 #[derive(Clone, Copy)]
-struct Habits {
-    who: fn(u64) -> u64,
-    does: fn(u64, u64, bool) -> Does,
+pub(super) struct Habits {
+    pub(super) who: fn(u64) -> u64,
+    pub(super) does: fn(u64, u64, &str) -> Does,
 }
 
 /// Users who come until they are told to stop.
-struct Shoppers {
+pub(super) struct Shoppers {
     stop: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<Result<()>>>,
 }
@@ -39,7 +39,7 @@ struct Shoppers {
 const CONNECTIONS: u64 = 4;
 
 impl Shoppers {
-    async fn come(world: &World, habits: Habits) -> Result<Self> {
+    pub(super) async fn come(world: &World, habits: Habits) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
         for connection in 0..CONNECTIONS {
@@ -55,11 +55,14 @@ impl Shoppers {
                         continue;
                     }
                     let name = format!("user-{user}");
-                    let answer = client.get("/", &[("x-user-id", &name)]).await?;
-                    match (habits.does)(user, n, answer.upstream() == "canary") {
+                    // Every other user pays: a segment, where the route knows it.
+                    let tier = if user.is_multiple_of(2) { "premium" } else { "free" };
+                    let who = [("x-user-id", name.as_str()), ("x-tier", tier)];
+                    let answer = client.get("/", &who).await?;
+                    match (habits.does)(user, n, &answer.upstream()) {
                         Does::Looks => {}
                         Does::Buys => {
-                            client.request(Method::POST, "/buy", &[("x-user-id", &name)], body("")).await?;
+                            client.request(Method::POST, "/buy", &who, body("")).await?;
                         }
                         Does::Leaves => {
                             gone.insert(user);
@@ -73,7 +76,7 @@ impl Shoppers {
         Ok(Self { stop, tasks })
     }
 
-    async fn stop(self) -> Result<()> {
+    pub(super) async fn stop(self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         for task in self.tasks {
             task.await??;
@@ -83,14 +86,14 @@ impl Shoppers {
 }
 
 /// A number that looks as if it were drawn, the same each time: 0 to 99.
-fn drawn(user: u64, visit: u64) -> u64 {
+pub(super) fn drawn(user: u64, visit: u64) -> u64 {
     let mut x = user.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ visit.wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (x ^ (x >> 29)) % 100
 }
 
 /// A test of purchases, with a guardrail on errors.
-fn purchases(file: &mut Value, test: &Value) {
+pub(super) fn purchases(file: &mut Value, test: &Value) {
     let spec = &mut file["spec"];
     spec["goals"] = json!([{"name": "purchase", "match": {"path": {"exact": "/buy"}, "methods": ["POST"]}}]);
     let mut whole = json!({
@@ -108,7 +111,7 @@ fn purchases(file: &mut Value, test: &Value) {
 }
 
 /// The event of this kind that came first, in words.
-fn said(ran: &Ran, kind: &str) -> String {
+pub(super) fn said(ran: &Ran, kind: &str) -> String {
     let events = ran.events();
     let event =
         events.iter().find(|e| e["kind"] == kind).unwrap_or_else(|| panic!("no {kind}: {}{}", ran.out, ran.err));
@@ -121,8 +124,8 @@ async fn a_true_lift_is_found_from_purchases_that_the_proxy_counts() -> Result<(
     // One in ten buys from stable, one in three from the canary.
     let habits = Habits {
         who: |n| n % 400,
-        does: |user, visit, canary| {
-            if drawn(user, visit) < if canary { 33 } else { 10 } { Does::Buys } else { Does::Looks }
+        does: |user, visit, version| {
+            if drawn(user, visit) < if version == "canary" { 33 } else { 10 } { Does::Buys } else { Does::Looks }
         },
     };
     let shoppers = Shoppers::come(&world, habits).await?;
@@ -187,7 +190,7 @@ async fn a_version_that_users_leave_is_held_for_its_sample_ratio() -> Result<()>
     // Who stays with the canary buys twice as often; but half of its users never come back.
     let habits = Habits {
         who: |n| n % 400,
-        does: |user, visit, canary| match (canary, user % 2) {
+        does: |user, visit, version| match (version == "canary", user % 2) {
             (true, 0) => Does::Leaves,
             (canary, _) if drawn(user, visit) < if canary { 40 } else { 20 } => Does::Buys,
             _ => Does::Looks,
@@ -218,8 +221,8 @@ async fn a_guardrail_takes_the_version_back_in_the_middle_of_the_test() -> Resul
     // It sells better all the time.
     let habits = Habits {
         who: |n| n % 400,
-        does: |user, visit, canary| {
-            if drawn(user, visit) < if canary { 22 } else { 20 } { Does::Buys } else { Does::Looks }
+        does: |user, visit, version| {
+            if drawn(user, visit) < if version == "canary" { 22 } else { 20 } { Does::Buys } else { Does::Looks }
         },
     };
     let shoppers = Shoppers::come(&world, habits).await?;

@@ -2,6 +2,7 @@
 
 mod ab;
 mod airflow;
+mod arms;
 mod bandit;
 mod blue_green;
 mod canary;
@@ -9,6 +10,7 @@ mod clock;
 mod compared;
 mod decisions;
 mod drift;
+mod experiments;
 mod fleet;
 mod full_disk;
 mod goals;

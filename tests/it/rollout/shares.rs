@@ -15,7 +15,7 @@ fn premium(world: &World) -> Result<u64> {
 }
 
 /// A route with the segment `premium`.
-async fn segmented(world: &World) -> Result<()> {
+pub(super) async fn segmented(world: &World) -> Result<()> {
     let mut route = route(1, 0);
     route["segments"] = json!([{"name": "premium", "match": {"headers": [{"name": "x-tier", "exact": "premium"}]},
         "weights": {"stable": 1, "canary": 0}}]);

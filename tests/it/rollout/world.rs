@@ -67,6 +67,26 @@ impl World {
         Self::on(versions, envoy, json!({"routes": [route(1, 0)]})).await
     }
 
+    /// With a third version, `long`, in the cluster `model-v3` at this address.
+    pub(super) async fn of_three(third: std::net::SocketAddr) -> Result<Self> {
+        let mut route = route(1, 0);
+        if let Some(variants) = route["variants"].as_array_mut() {
+            variants.push(json!({"name": "long", "weight": 0, "cluster": "model-v3"}));
+        }
+        let mut bootstrap = quick()?;
+        bootstrap.add_cluster("model-v2", "model-v3", third)?;
+        let bootstrap = bootstrap.edit(|bootstrap| {
+            let listener = &mut bootstrap["static_resources"]["listeners"][0];
+            let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+            if let Some(routes) = manager["route_config"]["virtual_hosts"][0]["routes"].as_array_mut() {
+                let canary = routes.iter().find(|route| route["name"] == "canary").map(Value::to_string);
+                let long = canary.unwrap_or_default().replace("canary", "long").replace("model-v2", "model-v3");
+                routes.insert(0, serde_json::from_str(&long).unwrap_or_default());
+            }
+        });
+        Self::of(bootstrap, json!({"routes": [route]}), None).await
+    }
+
     async fn of(bootstrap: Bootstrap, plugin: Value, filter: Option<PathBuf>) -> Result<Self> {
         let versions = Versions::start().await?;
         let envoy = versions.behind(bootstrap).concurrency(2);
