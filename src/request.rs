@@ -108,7 +108,8 @@ impl Stream {
         #[cfg(feature = "shadow")]
         {
             self.watch = (decision.shadow.as_ref()).and_then(|sampled| {
-                crate::shadow::Watch::begin(&self.live, self.ids, decision.route, sampled, ends, started)
+                let request = crate::shadow::Seen { map: view.read(), changed: &outcome.headers, ends };
+                crate::shadow::Watch::begin(&self.live, self.ids, decision.route, sampled, &request, started)
             });
             self.reading = match decision.predicted {
                 true => crate::predict::Reading::begin(&self.live, &decision, ends),

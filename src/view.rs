@@ -35,6 +35,12 @@ impl Request {
             && self.header("content-type").is_some_and(|kind| kind.starts_with(b"application/grpc"))
     }
 
+    /// The whole map if it was read, as it was before anything was changed.
+    #[cfg(feature = "shadow")]
+    pub(crate) fn read(&self) -> Option<&HeaderMap> {
+        self.whole.get()
+    }
+
     fn whole(&self) -> &HeaderMap {
         self.whole.get_or_init(|| HeaderMap::new(host::headers(MapType::HttpRequestHeaders).unwrap_or_default()))
     }

@@ -3,7 +3,7 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use headgate_routing::Sampled;
+use headgate_routing::{HeaderOp, Sampled};
 use proxy_wasm::types::{BufferType, MapType};
 
 use super::backoff::Sign;
@@ -26,6 +26,28 @@ pub(crate) struct Ids {
     pub(crate) root: u32,
 }
 
+/// A request's headers, as far as they are known when it is copied.
+pub(crate) struct Seen<'s> {
+    /// All of them, where they were read before anything was changed.
+    pub(crate) map: Option<&'s HeaderMap>,
+    /// What was changed since.
+    pub(crate) changed: &'s [HeaderOp<'s>],
+    /// Whether the request ends with them, or has a body.
+    pub(crate) ends: bool,
+}
+
+impl Seen<'_> {
+    /// What was read, where a copy of it is one of what the upstream gets: nothing was changed but what no copy carries.
+    fn unchanged(&self, own: [Option<&str>; 2]) -> Option<&HeaderMap> {
+        let map = self.map?;
+        let same = |op: &HeaderOp<'_>| match op {
+            HeaderOp::Remove(name) => own.contains(&Some(*name)) || map.first(name).is_none(),
+            HeaderOp::Set(name, _) | HeaderOp::SetBytes(name, _) => own.contains(&Some(*name)),
+        };
+        self.changed.iter().all(same).then_some(map)
+    }
+}
+
 /// The user's side of a copied request.
 pub(crate) struct Watch {
     desk: Rc<RefCell<Desk>>,
@@ -35,14 +57,13 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// A sampled request, its headers as the upstream gets them. `None` when it is not copied, which is counted. It `ends` with its
-    /// headers, or has a body. `now` is monotonic, in nanoseconds.
+    /// A sampled request. `None` when it is not copied, which is counted. `now` is monotonic, in nanoseconds.
     pub(crate) fn begin(
         live: &Rc<Live>,
         ids: Ids,
         route: usize,
         sampled: &Sampled,
-        ends: bool,
+        request: &Seen<'_>,
         now: u64,
     ) -> Option<Self> {
         let series = live.shadows.board.series(&live.table, route, sampled)?;
@@ -72,9 +93,18 @@ impl Watch {
                 return None;
             }
         }
-        let map = HeaderMap::new(host::headers(MapType::HttpRequestHeaders).unwrap_or_default());
+        let own = copy::own(live.table.config(), of);
+        let fresh;
+        let map = match request.unchanged(own) {
+            Some(map) => map,
+            None => {
+                fresh = HeaderMap::new(host::headers(MapType::HttpRequestHeaders).unwrap_or_default());
+                &fresh
+            }
+        };
+        let ends = request.ends;
         let replaced = live.shadows.replaced.get(route).map(Vec::as_slice).unwrap_or_default();
-        let headers = copy::headers(map.pairs(), shadow, copy::own(live.table.config(), of), replaced);
+        let headers = copy::headers(map.pairs(), shadow, own, replaced);
         let headers = copy::serialize(&headers);
         let length = match map.first("content-length").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok()) {
             _ if ends => 0,
@@ -99,7 +129,7 @@ impl Watch {
             Ok(number) => {
                 let watch = Self { desk: Rc::clone(desk), number, ids, reads: true };
                 if ends {
-                    watch.send();
+                    watch.send(now);
                 }
                 Some(watch)
             }
@@ -110,9 +140,9 @@ impl Watch {
         }
     }
 
-    /// Sends what was gathered.
-    fn send(&self) {
-        let Some((request, live, route, now)) = self.take_request() else { return };
+    /// Sends what was gathered. `now` is monotonic, in nanoseconds.
+    fn send(&self, now: u64) {
+        let Some((request, live, route)) = self.take_request(now) else { return };
         let Some(of) = live.table.route(route) else { return };
         let Some(shadow) = &of.shadow else { return };
         let send = |role, cluster: &str| {
@@ -148,8 +178,8 @@ impl Watch {
         });
     }
 
-    /// The request and the present, unless a kill came since it was taken in.
-    fn take_request(&self) -> Option<(Request, Rc<Live>, usize, u64)> {
+    /// The request, unless a kill came since it was taken in.
+    fn take_request(&self, now: u64) -> Option<(Request, Rc<Live>, usize)> {
         let mut desk = self.desk.try_borrow_mut().ok()?;
         let entry = desk.entry(self.number)?;
         let (live, route) = (Rc::clone(&entry.live), entry.route);
@@ -160,9 +190,8 @@ impl Watch {
             desk.settle(self.number);
             return None;
         }
-        let now = host::monotonic();
         let request = desk.entry(self.number)?.pair.send(now)?;
-        Some((request, live, route, now))
+        Some((request, live, route))
     }
 
     /// Does something to the desk and settles this request.
@@ -186,24 +215,23 @@ impl Watch {
             let piece = host::body(BufferType::HttpRequestBody, 0, size).unwrap_or_default();
             self.with(|desk, number| {
                 if let Some(entry) = desk.entry(number) {
-                    entry.pair.gather(&piece);
+                    entry.pair.gather(piece);
                 }
             });
         }
         if ends {
-            self.send();
+            self.send(host::monotonic());
         }
     }
 
     /// The request's trailers pass: it has ended.
     pub(crate) fn request_trailers(&self) {
-        self.send();
+        self.send(host::monotonic());
     }
 
     /// The response's headers are there; it `ends` with them, or has a body.
     pub(crate) fn answered(&mut self, ends: bool) {
         let map = HeaderMap::new(host::headers(MapType::HttpResponseHeaders).unwrap_or_default());
-        let now = host::monotonic();
         let mut reads = false;
         self.with(|desk, number| {
             let Some(entry) = desk.entry(number) else { return };
@@ -211,7 +239,7 @@ impl Watch {
             entry.pair.begins(rules.side(calls::status(&map), |name| map.joined(name)));
             reads = entry.pair.reads_primary();
             if ends {
-                entry.pair.ends(now);
+                entry.pair.ends(host::monotonic());
             }
         });
         self.reads = reads;

@@ -5,6 +5,7 @@ use hyper::Method;
 use serde_json::json;
 
 use super::world::{World, quiet, shadowed};
+use crate::signing::{KEY, token};
 use crate::split::bucket;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,6 +39,42 @@ async fn a_copy_is_the_request_but_for_its_mark_and_credentials() -> Result<()> 
         assert_eq!(copy.header("x-request-id"), original.header("x-request-id"));
         // Envoy hands a VM only the variables that its `vm_config` names.
         assert_eq!((told("x-key"), told("x-known")), ((None, None), (Some("of-the-shadow"), None)));
+    }
+    Ok(())
+}
+
+/// What is cut off, removed or written by the filter reaches neither version.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_carries_no_token_and_nothing_that_only_the_filter_writes() -> Result<()> {
+    for workers in [1, 2] {
+        let world = World::start().await?;
+        let mut configuration = shadowed(1, json!({}));
+        configuration["tokens"] =
+            json!({"audience": "model", "cookie": "tok", "keys": [{"id": "k1", "env": "HEADGATE_KEY_K1"}]});
+        configuration["routes"][0]["output"] = json!({"requestHeader": {"name": "x-decided"}});
+        let envoy = world.envoy(json!({}))?.configuration(&configuration).env("HEADGATE_KEY_K1", KEY);
+        let envoy = envoy.concurrency(workers).start().await?;
+        let mut client = envoy.http1().await?;
+        let (token, user) = (token("canary"), ("x-user-id", "alice"));
+        let cookie = format!("a=b; tok={token}; c=d");
+        let requests: [&[(&str, &str)]; 4] = [
+            &[user, ("cookie", "a=b; c=d")],
+            &[user, ("cookie", &cookie)],
+            &[user, ("cookie", "a=b; c=d"), ("x-headgate-token", &token)],
+            &[user, ("cookie", "a=b; c=d"), ("x-decided", "forged"), ("x-headgate-copy", "0")],
+        ];
+        for (n, headers) in (1..).zip(requests) {
+            assert_eq!(client.get("/", headers).await?.status, 200);
+            let (account, _) = quiet(&envoy, n).await?;
+            // A copy's mark is believed of anybody: marked requests are not copied.
+            assert_eq!((account.compared, account.refused), (n.min(3), u64::from(n > 3)), "{headers:?}");
+            let original = world.stable.last()?;
+            assert_eq!((original.header("cookie"), original.header("x-headgate-token")), (Some("a=b; c=d"), None));
+            let copy = world.shadow.last()?;
+            let told = ["cookie", "x-headgate-token", "x-decided", "x-headgate-copy"].map(|name| copy.header(name));
+            assert_eq!(told, [Some("a=b; c=d"), None, None, Some("1")], "{headers:?}, {workers} workers");
+        }
+        assert_eq!((world.stable.count(), world.shadow.count()), (4, 3));
     }
     Ok(())
 }

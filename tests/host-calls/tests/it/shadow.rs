@@ -86,7 +86,7 @@ fn a_copied_request() {
     let all: Vec<String> = all.iter().map(|(name, n)| format!("{name}*{n}")).collect();
     assert_eq!(
         all.join(" "),
-        "clock_time_get*6 get_header_map_pairs*4 get_header_map_value*1 http_call*1 increment_metric*8 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*5 on_request_headers*1 on_response_headers*1 record_metric*4 replace_header_map_value*1 set_effective_context*2"
+        "clock_time_get*5 get_header_map_pairs*3 get_header_map_value*1 http_call*1 increment_metric*8 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*4 on_request_headers*1 on_response_headers*1 record_metric*4 replace_header_map_value*1 set_effective_context*2"
     );
 }
 
