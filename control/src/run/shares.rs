@@ -20,7 +20,8 @@ pub(crate) fn apply(in_force: &Value, plan: &Plan, shares: &Weights) -> Result<V
     let found = routes.into_iter().flatten().find(|r| merge::name(r) == plan.route);
     let route = found.and_then(Value::as_object_mut).ok_or_else(|| merge::no_route(&plan.route, &names))?;
     if shares.only_canary {
-        keep_only(route, &plan.canary, plan.verify_failsafe)?;
+        let winner = shares.arms.iter().find(|(_, parts)| **parts == WHOLE);
+        keep_only(route, winner.map_or(&plan.canary, |(name, _)| name), plan.verify_failsafe)?;
     } else {
         divide(route, plan, shares)?;
     }
@@ -287,6 +288,12 @@ pub(crate) fn found(config: &Value, plan: &Plan) -> Found {
     let arms = plan.bandit.as_ref().and_then(|bandit| {
         // Segments of a route have the same shares while a bandit plays; what somebody else gave them is told by the variants'.
         let mut all = Vec::new();
+        if let [only] = variants {
+            // The winner, when all is over.
+            let parts = |name: &String| if name == merge::name(only) { WHOLE } else { 0 };
+            let arms = bandit.arms.iter().map(|name| (name.as_str(), parts(name)));
+            return Some(Weights { only_canary: true, ..Weights::of_arms(&plan.stable, arms) });
+        }
         for name in &bandit.arms {
             all.push((name.as_str(), part(number(named(name)?.get("weight")), total)));
         }
@@ -312,10 +319,13 @@ pub(crate) fn found(config: &Value, plan: &Plan) -> Found {
         weights
     });
     let weights = weights.or(arms);
+    // Where the fail-safe route has to lead: to the canary, or to the arm of a bandit that has all users.
+    let winner = variants.iter().find(|v| plan.bandit.is_some() && total > 0.0 && number(v.get("weight")) >= total);
+    let new = winner.or(canary);
     Found {
         killed: merge::killed(config) || merge::killed(route),
         weights: weights.filter(|w| w.only_canary || named(&plan.stable).is_some()),
-        canary_cluster: canary.and_then(|v| v.get("cluster")).and_then(Value::as_str).map(str::to_owned),
+        canary_cluster: new.and_then(|v| v.get("cluster")).and_then(Value::as_str).map(str::to_owned),
         clusters: variants.iter().filter_map(|v| v.get("cluster")?.as_str().map(str::to_owned)).collect(),
     }
 }

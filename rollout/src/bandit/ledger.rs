@@ -75,6 +75,16 @@ pub struct Ledger {
     number: u64,
 }
 
+impl Epoch {
+    /// Adds what was counted, for inference. What was counted of an arm without a weight (answers on their way when it changed) cannot be weighed.
+    fn weigh(&self, sums: &mut Adaptive) {
+        let shares: Vec<f64> = self.weights.iter().map(|w| f64::from(*w) / f64::from(WHOLE)).collect();
+        let weighed = |(arm, share): (&Arm, &f64)| if *share > 0.0 { arm.clone() } else { Arm::default() };
+        let arms: Vec<Arm> = self.arms.iter().zip(&shares).map(weighed).collect();
+        let _unusable = sums.add(&shares, &arms);
+    }
+}
+
 impl Ledger {
     /// An empty one for so many arms.
     #[must_use]
@@ -142,15 +152,7 @@ impl Ledger {
             for (units, arm) in self.units.iter_mut().zip(&epoch.arms) {
                 *units += arm.units();
             }
-            let shares: Vec<f64> = epoch.weights.iter().map(|w| f64::from(*w) / f64::from(WHOLE)).collect();
-            // What was counted of an arm without a weight (answers on their way when it changed) cannot be weighed.
-            let arms: Vec<Arm> = epoch
-                .arms
-                .iter()
-                .zip(&shares)
-                .map(|(a, s)| if *s > 0.0 { a.clone() } else { Arm::default() })
-                .collect();
-            let _unusable = self.sums.add(&shares, &arms);
+            epoch.weigh(&mut self.sums);
             let known: Vec<Option<Posterior>> =
                 self.evidence.iter().map(|a| Posterior::of(self.reward, a).ok()).collect();
             let units: Vec<f64> = epoch.arms.iter().map(Arm::units).collect();
@@ -218,14 +220,7 @@ impl Ledger {
     pub fn inference(&self) -> Adaptive {
         let mut sums = self.sums.clone();
         for epoch in &self.open {
-            let shares: Vec<f64> = epoch.weights.iter().map(|w| f64::from(*w) / f64::from(WHOLE)).collect();
-            let arms: Vec<Arm> = epoch
-                .arms
-                .iter()
-                .zip(&shares)
-                .map(|(a, s)| if *s > 0.0 { a.clone() } else { Arm::default() })
-                .collect();
-            let _unusable = sums.add(&shares, &arms);
+            epoch.weigh(&mut sums);
         }
         sums
     }

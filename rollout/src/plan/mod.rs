@@ -152,7 +152,7 @@ pub struct Weights {
     /// Share of users whose requests the filter copies and compares, parts of [`WHOLE`]; 0: none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub shadow: u32,
-    /// `true` at the very end: the route has one variant, the canary, which is also what a kill goes to.
+    /// `true` at the very end: the route has one variant, the canary or the arm that a bandit gave all users, which is also what a kill goes to.
     #[serde(default)]
     pub only_canary: bool,
     /// The shares of a bandit's arms by variant, parts of [`WHOLE`], the same in every segment; [`Self::canary`] is then what the stable

@@ -11,7 +11,7 @@ use crate::file::{NotificationKind, WHOLE};
 use crate::measure::Totals;
 use crate::plan::{BanditPlan, RewardSource, Weights};
 use crate::state::{
-    ArmLook, BanditLook, BanditState, Failsafe, HoldCause, Interval, Known, Outcome, Phase, StepResult, VerdictKind,
+    ArmLook, BanditLook, BanditState, HoldCause, Interval, Known, Outcome, Phase, StepResult, VerdictKind,
 };
 use crate::stats::Arm;
 use crate::stats::adaptive::{Estimate, Holds};
@@ -258,20 +258,20 @@ impl Turn<'_> {
         self.publish_shares(&all, why);
     }
 
-    /// The winner has all users.
+    /// The winner has all users: as with a canary, it is not over before the fail-safe route is seen to reach it.
     fn won(&mut self, game: &BanditPlan, winner: usize) {
-        let name = game.arms.get(winner).cloned().unwrap_or_default();
-        let detail = format!(
-            "not verified: the fail-safe route and the route's `stable` still name {}; see to it that they name {name} before you remove the old version",
-            self.plan.stable
-        );
-        self.event(EventKind::Failsafe, detail.clone());
-        self.state.failsafe = Some(Failsafe { reached: false, detail });
-        self.state.outcome = Some(Outcome::Promoted);
+        let name = game.arms.get(winner).map_or("", String::as_str);
         self.state.judged = None;
-        self.event(EventKind::Promoted, format!("{name} has all users"));
-        self.notify(NotificationKind::Promotion, format!("{name} has all users"));
-        self.phase(Phase::Succeeded, format!("{name} has all users"));
+        self.phase(
+            Phase::Finalising,
+            format!("{name} has all users; verifying that the fail-safe route reaches it; keep the old version"),
+        );
+    }
+
+    /// The arm that a bandit gave all users.
+    pub(super) fn winner(&self) -> Option<&str> {
+        let winner = self.state.bandit.as_ref()?.winner?;
+        self.plan.bandit.as_ref()?.arms.get(winner).map(String::as_str)
     }
 }
 

@@ -259,9 +259,13 @@ impl Turn<'_> {
             self.event(EventKind::Failsafe, detail.clone());
             self.state.failsafe = Some(Failsafe { reached: false, detail });
         }
-        let mut only = self.plan.monitoring.weights.clone();
+        // A bandit's winner may be another arm than the canary, and nothing has been measured of it alone.
+        let won = self.winner().is_some();
+        let mut only = if won { self.state.weights.clone() } else { self.plan.monitoring.weights.clone() };
         only.only_canary = true;
-        self.keep_canary_as_baseline();
+        if !won {
+            self.keep_canary_as_baseline();
+        }
         self.publish(only, false, "promoted".to_owned(), "the new version is in service".to_owned());
     }
 
@@ -276,9 +280,13 @@ impl Turn<'_> {
     fn succeed(&mut self) {
         self.state.outcome = Some(Outcome::Promoted);
         self.state.judged = None;
-        self.event(EventKind::Promoted, "the new version is in service");
-        self.notify(NotificationKind::Promotion, "promoted: the new version is in service");
-        self.phase(Phase::Succeeded, "the new version is in service");
+        let text = self.winner().map_or_else(
+            || "the new version is in service".to_owned(),
+            |name| format!("{name} is in service: it has all users"),
+        );
+        self.event(EventKind::Promoted, text.clone());
+        self.notify(NotificationKind::Promotion, format!("promoted: {text}"));
+        self.phase(Phase::Succeeded, text);
     }
 
     /// Reports a rollout that was left at 100 %.

@@ -1,4 +1,5 @@
-//! A bandit of three versions whose reward is a goal that the proxy counts: nobody tells it anything.
+//! A bandit of three versions whose reward is a goal that the proxy counts: nobody tells it anything. It ends as a canary does: not before
+//! the fail-safe route leads to the winner.
 
 use headgate_tests::{Result, Upstream};
 use serde_json::json;
@@ -26,10 +27,17 @@ async fn of_three_versions_the_one_that_sells_most_gets_all_users_by_purchases_t
             "batch": "2s", "floor": "5%", "warmUp": 40, "duration": "7s", "atEnd": "best",
             "guardrails": [{"metric": "errorRate", "versusBaseline": "2x", "floor": "5 points"}],
         }});
+        spec["finalising"] = json!({"verify": true});
     })?;
-    let ran = world.run(&file, &[])?.ended().await?;
+    let running = world.run(&file, &[])?;
+    let waits = world.is("it waits for the fail-safe route", |s| s["state"]["failsafe"]["reached"] == false).await?;
     shoppers.stop().await?;
-    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    // Envoy's default route, which the bootstrap has, is still the old version's: as with a canary, it is not over before that is changed.
+    assert_eq!(waits["phase"], "Finalising", "{waits:#}");
+    let detail = waits["state"]["failsafe"]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("set its `cluster` to `model-v3`"), "{detail}");
+    let shown = world.headgate(&["status", super::world::NAME]).await?;
+    assert!(shown.out.contains("keep the old version"), "{shown:?}");
     // All weight in force is the third version's.
     let plugin = world.plugin()?;
     let variants = plugin["routes"][0]["variants"].as_array().cloned().unwrap_or_default();
@@ -60,5 +68,6 @@ async fn of_three_versions_the_one_that_sells_most_gets_all_users_by_purchases_t
         let expected = visits / (1.0 + visits);
         assert!((found - expected).abs() < 0.06, "{found} instead of {expected}: {arms:#?}");
     }
+    running.killed().await?;
     Ok(())
 }
