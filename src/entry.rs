@@ -15,9 +15,9 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use fnv::FnvHashMap;
 use proxy_wasm::traits::{Context, RootContext};
 use proxy_wasm::types::LogLevel;
+use rustc_hash::FxHashMap;
 
 use crate::counters;
 use crate::host;
@@ -38,9 +38,9 @@ proxy_wasm::main! {{
 #[derive(Default)]
 struct Contexts {
     /// Each plugin's configuration in force; `None` before the first that was taken.
-    roots: FnvHashMap<u32, Option<Rc<Live>>>,
+    roots: FxHashMap<u32, Option<Rc<Live>>>,
     /// Requests on their way.
-    streams: FnvHashMap<u32, Stream>,
+    streams: FxHashMap<u32, Box<Stream>>,
 }
 
 thread_local! {
@@ -120,7 +120,7 @@ extern "C" fn headgate_on_context_create(id: u32, root: u32) {
                 #[cfg(feature = "shadow")]
                 crate::shadow::Ids { stream: id, root },
             );
-            contexts.streams.insert(id, stream);
+            contexts.streams.insert(id, Box::new(stream));
         }
     });
 }

@@ -78,7 +78,7 @@ struct Request<'t, 'v, 'r> {
     killed: bool,
     reads: &'r Reads<'t, 'v>,
     env: &'r Env<'r>,
-    key: OnceCell<Option<(usize, Cow<'r, [u8]>)>>,
+    key: OnceCell<Option<Cow<'r, [u8]>>>,
 }
 
 /// A variant and how it came about.
@@ -404,8 +404,7 @@ impl<'t, 'r> Request<'t, '_, 'r> {
 
     /// The request's key, read once.
     fn key(&self) -> Option<&[u8]> {
-        let found = self.key.get_or_init(|| self.ready.key.as_ref()?.find(self.reads));
-        found.as_ref().map(|(_, key)| &**key)
+        self.key.get_or_init(|| self.ready.key.as_ref()?.find(self.reads)).as_deref()
     }
 
     fn variant_name(&self, index: usize) -> &'t str {

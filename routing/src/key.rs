@@ -63,9 +63,14 @@ impl Keys {
     }
 
     /// The first value that is not empty.
-    pub(crate) fn find<'s, 't>(&'t self, reads: &'s Reads<'t, '_>) -> Option<(usize, Cow<'s, [u8]>)> {
-        let values = self.sources.iter().map(|source| source.read(reads));
-        values.enumerate().find_map(|(i, value)| value.filter(|value| !value.is_empty()).map(|value| (i, value)))
+    pub(crate) fn find<'s, 't>(&'t self, reads: &'s Reads<'t, '_>) -> Option<Cow<'s, [u8]>> {
+        for source in &self.sources {
+            let value = source.read(reads);
+            if value.as_ref().is_some_and(|value| !value.is_empty()) {
+                return value;
+            }
+        }
+        None
     }
 
     /// The cookies that sources read.

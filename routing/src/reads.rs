@@ -1,15 +1,18 @@
 //! What one decision has read of its request: every header and property is asked for at most once.
 //!
-//! In a proxy each question is a host call of 0.1 to 0.6 us, so the answers are kept in a small fixed array without any
-//! allocation. A decision that needs more than fit there asks again; it is never wrong, only slower.
+//! In a proxy each question is a host call of 0.1 to 0.6 us, so the answers are kept: the first few in place, which is all
+//! that most requests need, and some more in memory that is asked for then. A decision that needs more than fit there asks
+//! again; it is never wrong, only slower.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use crate::{View, cookie, host, query};
 
-/// Headers kept.
-const HEADERS: usize = 14;
+/// Headers kept in place: every one costs every request a little, for being made and taken down.
+const FEW: usize = 4;
+/// Headers kept beyond them.
+const MORE: usize = 10;
 /// Properties kept.
 const PROPERTIES: usize = 4;
 /// Longest property path: three parts of Envoy's, the provider, the claim's path.
@@ -22,27 +25,38 @@ type KeptProperty<'t> = OnceCell<(&'t [String], Option<Vec<u8>>)>;
 /// A request, each part of which is read when it is first needed.
 pub(crate) struct Reads<'t, 'v> {
     view: &'v dyn View,
-    headers: [Kept<'t, 'v>; HEADERS],
-    properties: [KeptProperty<'t>; PROPERTIES],
+    headers: [Kept<'t, 'v>; FEW],
+    more: OnceCell<Box<[Kept<'t, 'v>; MORE]>>,
+    properties: OnceCell<Box<[KeptProperty<'t>; PROPERTIES]>>,
 }
 
 impl<'t, 'v> Reads<'t, 'v> {
     pub(crate) fn new(view: &'v dyn View) -> Self {
-        Self {
-            view,
-            headers: [const { OnceCell::new() }; HEADERS],
-            properties: [const { OnceCell::new() }; PROPERTIES],
-        }
+        Self { view, headers: [const { OnceCell::new() }; FEW], more: OnceCell::new(), properties: OnceCell::new() }
     }
 
     pub(crate) fn header<'s>(&'s self, name: &'t str) -> Option<Cow<'s, [u8]>> {
         for cell in &self.headers {
-            let (kept, value) = cell.get_or_init(|| (name, self.view.header(name)));
-            if *kept == name {
-                return value.as_deref().map(Cow::Borrowed);
+            if let Some(value) = self.kept(cell, name) {
+                return value;
+            }
+        }
+        for cell in self.more.get_or_init(|| Box::new([const { OnceCell::new() }; MORE])).iter() {
+            if let Some(value) = self.kept(cell, name) {
+                return value;
             }
         }
         self.view.header(name)
+    }
+
+    /// The answer if this cell keeps it, or from now on does; `None` when it keeps another's.
+    #[inline]
+    #[expect(clippy::option_option, reason = "whether there is an answer, and the answer")]
+    fn kept<'s>(&'s self, cell: &'s Kept<'t, 'v>, name: &'t str) -> Option<Option<Cow<'s, [u8]>>> {
+        let (kept, value) = cell.get_or_init(|| (name, self.view.header(name)));
+        // Names that are alike are mostly one (`Checks::share`).
+        let same = core::ptr::eq(*kept, name) || *kept == name;
+        same.then(|| value.as_deref().map(Cow::Borrowed))
     }
 
     /// Whether a header is there that nothing else of a decision reads: its answer is not kept.
@@ -55,7 +69,7 @@ impl<'t, 'v> Reads<'t, 'v> {
     }
 
     pub(crate) fn property<'s>(&'s self, path: &'t [String]) -> Option<Cow<'s, [u8]>> {
-        for cell in &self.properties {
+        for cell in self.properties.get_or_init(|| Box::new([const { OnceCell::new() }; PROPERTIES])).iter() {
             let (kept, value) = cell.get_or_init(|| (path, self.ask(path)));
             if *kept == path {
                 return value.as_deref().map(Cow::Borrowed);

@@ -178,7 +178,8 @@ impl Draw {
     /// `self / weight` against `other / other_weight`, exactly. The products stay below 2^38 * 2^20.
     fn compare(&mut self, weight: u32, other: &mut Self, other_weight: u32) -> Ordering {
         let (weight, other_weight) = (u64::from(weight), u64::from(other_weight));
-        for bits in [COARSE, EXACT] {
+        // Often the whole part decides alone.
+        for bits in [0, COARSE, EXACT] {
             self.refine(bits);
             other.refine(bits);
             let ((low, high), (other_low, other_high)) = (self.bounds(), other.bounds());
