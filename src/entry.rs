@@ -146,10 +146,10 @@ extern "C" fn headgate_on_response_headers(id: u32, _count: usize, ends: bool) -
     contexts(|contexts| {
         if let Some(stream) = contexts.streams.get_mut(&id) {
             #[cfg(feature = "shadow")]
-            if let Some(watch) = &mut stream.watch {
-                watch.answered(ends);
-            }
-            stream.answered();
+            let status = stream.watch.as_mut().and_then(|watch| watch.answered(ends));
+            #[cfg(not(feature = "shadow"))]
+            let status = None;
+            stream.answered(status);
             #[cfg(feature = "shadow")]
             {
                 let status = stream.status();

@@ -33,8 +33,7 @@ impl HeaderMap {
         let Pairs { sizes, text } = self.pairs();
         // Wide enough for any sum of sizes that a map in memory can hold; what lies beyond the text is found by no `get`.
         let mut at = 0_u64;
-        for &[a, b, c, d, e, f, g, h] in sizes.as_chunks().0 {
-            let (name_len, value_len) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        for (name_len, value_len) in lengths_of(sizes) {
             if name_len as usize == name.len() {
                 let rest = text.get(usize::try_from(at).ok()?..)?;
                 if rest.starts_with(name.as_bytes()) {
@@ -49,7 +48,20 @@ impl HeaderMap {
 
     /// Whether a name has an underscore, among those of `n` bytes where bit `n % 64` of `lengths` is set.
     pub(crate) fn has_underscore(&self, lengths: u64) -> bool {
-        self.pairs().any(|(name, _)| lengths >> (name.len() % 64) & 1 == 1 && name.contains(&b'_'))
+        let Pairs { sizes, text } = self.pairs();
+        let mut at = 0_u64;
+        for (name_len, value_len) in lengths_of(sizes) {
+            if lengths >> (name_len % 64) & 1 == 1 {
+                let name = usize::try_from(at).ok().and_then(|at| text.get(at..)?.get(..name_len as usize));
+                match name {
+                    Some(name) if name.contains(&b'_') => return true,
+                    Some(_) => {}
+                    None => return false,
+                }
+            }
+            at += u64::from(name_len) + u64::from(value_len) + 2;
+        }
+        false
     }
 
     /// Every value of a header, joined by `,` (RFC 9110, section 5.3).
@@ -100,6 +112,13 @@ impl<'a> Iterator for Pairs<'a> {
         self.text = text.get(1..)?;
         Some((name, value))
     }
+}
+
+/// Lengths of each pair's name and value.
+#[inline]
+fn lengths_of(sizes: &[u8]) -> impl Iterator<Item = (u32, u32)> {
+    let pairs = sizes.as_chunks().0.iter();
+    pairs.map(|&[a, b, c, d, e, f, g, h]| (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])))
 }
 
 fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {

@@ -119,14 +119,15 @@ impl Stream {
         self.decided = Some(Decided { decision, started, headers: None, status: 0 });
     }
 
-    /// The response's headers are there: the version's, or Envoy's own.
-    pub(crate) fn answered(&mut self) {
+    /// The response's headers are there: the version's, or Envoy's own. Who has read their status already tells it.
+    pub(crate) fn answered(&mut self, status: Option<u16>) {
         let headers = self.decided.as_ref().map(Decided::elapsed);
         if headers.is_none() && self.credits.is_empty() {
             return;
         }
         let map = MapType::HttpResponseHeaders;
-        let status = host::header(map, ":status").and_then(|status| number(&status)).unwrap_or(0);
+        let ask = || host::header(map, ":status").and_then(|status| number(&status));
+        let status = status.or_else(ask).unwrap_or(0);
         let table = &self.live.table;
         self.credits.retain(|credit| table.reached(credit, status, &|name| host::header(map, name)));
         self.reached = core::mem::take(&mut self.credits);

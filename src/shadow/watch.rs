@@ -229,20 +229,22 @@ impl Watch {
         self.send(host::monotonic());
     }
 
-    /// The response's headers are there; it `ends` with them, or has a body.
-    pub(crate) fn answered(&mut self, ends: bool) {
+    /// The response's headers are there; it `ends` with them, or has a body. The answer is its status, if it has one.
+    pub(crate) fn answered(&mut self, ends: bool) -> Option<u16> {
         let map = HeaderMap::new(host::headers(MapType::HttpResponseHeaders).unwrap_or_default());
+        let status = calls::status(&map);
         let mut reads = false;
         self.with(|desk, number| {
             let Some(entry) = desk.entry(number) else { return };
             let Some(rules) = entry.live.table.rules(entry.route) else { return };
-            entry.pair.begins(rules.side(calls::status(&map), |name| map.joined(name)));
+            entry.pair.begins(rules.side(status, |name| map.joined(name)));
             reads = entry.pair.reads_primary();
             if ends {
                 entry.pair.ends(host::monotonic());
             }
         });
         self.reads = reads;
+        (status != 0).then_some(status)
     }
 
     /// A piece of the response's body passes; it is the last if it `ends`.
