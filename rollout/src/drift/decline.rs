@@ -6,7 +6,7 @@ use crate::file::Metric;
 use crate::measure::Counters;
 use crate::stats::compare::{self, Ask as Repeated, Limit, Worse};
 use crate::stats::counts::Clustering;
-use crate::stats::drift::decline;
+use crate::stats::drift::{decline, risen};
 use crate::stats::{Arm, Stratum};
 use crate::text::trimmed;
 
@@ -40,11 +40,11 @@ pub(super) fn of_decline(
                     return Ok((size, None));
                 }
                 let strata = std::slice::from_ref(&stratum);
-                let found = match performance.metric {
-                    Metric::Goal | Metric::Value => compare::mean(strata, &level, &ask),
-                    _ => compare::rate(strata, &level, &ask),
-                }?;
-                Ok((size, Some(found)))
+                let p = match performance.metric {
+                    Metric::Goal | Metric::Value => compare::mean(strata, &level, &ask)?.p,
+                    _ => risen(&was_arm.complement(), &now_arm.complement(), alpha)?,
+                };
+                Ok((size, Some(p)))
             })
             .map_err(|e| e.to_string()),
         (None, (was, _)) => Err(match performance.metric {
@@ -60,8 +60,8 @@ pub(super) fn of_decline(
         Ok((size, found)) => {
             out.undecided = None;
             out.size = Some(size);
-            out.p = found.as_ref().map(|f| f.p);
-            out.drifted = found.is_some_and(|f| f.exceeded);
+            out.p = found;
+            out.drifted = found.is_some_and(|p| p <= alpha);
             let percent = |share: f64| format!("{} %", trimmed(share * 100.0, 2));
             let level = |mean: Option<f64>| match performance.metric {
                 Metric::Value => trimmed(mean.unwrap_or(0.0), 4),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use headgate_rollout::drift::{Told, Verdict, Watch, look};
 use headgate_rollout::measure::{Counters, Predicted, Totals};
 use headgate_rollout::state::Baseline;
-use headgate_rollout::stats::drift::{Ask, Bins, population_stability, share_of_alpha, smirnov};
+use headgate_rollout::stats::drift::{Ask, Bins, population_stability, risen, share_of_alpha, smirnov};
 use headgate_rollout::stats::histogram::Histogram;
 use headgate_rollout::stats::{Arm, design};
 
@@ -194,4 +194,42 @@ fn predictions_of_other_users_with_other_scores_are_seldom_called_drift_however_
 fn predictions_that_moved_by_half_a_deviation_are_found() {
     let (found, _) = predicted(10, 0.01, 0.09);
     assert!(found.values().all(|count| *count == 10), "{found:?} of 10");
+}
+
+/// Failures of users of whom each fails at a rate of one's own, 10 % on the whole times `worse`; some come a hundred times as often as others.
+fn failures(random: &mut Random, users: usize, worse: f64) -> Arm {
+    let mut arm = Arm::default();
+    for at in 0..users {
+        let rate = worse * 0.2 * random.uniform();
+        let activity = random.uniform().powf(-1.0 / 1.5).min(100.0);
+        for _ in 0..random.poisson(activity) {
+            arm.add(at % 32, 1.0, f64::from(u8::from(random.uniform() < rate)));
+        }
+    }
+    arm
+}
+
+/// In how many of `runs` lives some window was ever beyond chance.
+fn declines(runs: usize, users: usize, alpha: f64, worse: f64) -> usize {
+    let ever = |run: usize| {
+        let mut random = Random(0xfa11 + run as u64);
+        let reference = failures(&mut random, users, 1.0);
+        (1..=WINDOWS).any(|look| {
+            let alpha = share_of_alpha(alpha, look);
+            risen(&reference, &failures(&mut random, users, worse), alpha).unwrap() <= alpha
+        })
+    };
+    (0..runs).filter(|run| ever(*run)).count()
+}
+
+#[test]
+fn performance_that_stays_is_seldom_called_a_decline_and_one_that_falls_is_found() {
+    for users in [100, 1_000] {
+        let alarms = declines(200, users, 0.1, 1.0);
+        // 20 are expected at most; more than 34 have a chance of 0.1 %.
+        assert!(alarms <= 34, "{alarms} of 200 with {users} users");
+    }
+    // From 90 % to 60 % with some three hundred outcomes in a window.
+    let found = declines(20, 100, 0.01, 4.0);
+    assert!(found >= 19, "{found} of 20");
 }

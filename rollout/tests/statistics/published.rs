@@ -433,6 +433,9 @@ fn drift_of_distributions() {
     close(found.p, drift::kolmogorov_sf(0.1 * 50f64.sqrt()));
     assert!(drift::psi(&[10.0, 0.0, 90.0], &[10.0, 5.0, 85.0]).unwrap().size.is_finite());
     close(drift::decline(0.8, 0.76).unwrap(), 0.05);
+    // Fisher 1935: three of four cups of tea told rightly, 17/70; and R's help page of fisher.test, convictions of twins: 0.0004652.
+    close(drift::fisher([1, 4], [3, 4]), 17.0 / 70.0);
+    within(drift::fisher([2, 17], [10, 13]), 0.0004652, 1e-4);
 }
 
 #[test]

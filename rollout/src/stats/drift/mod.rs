@@ -10,10 +10,12 @@
 
 mod bins;
 pub mod clustering;
+mod fall;
 mod kolmogorov;
 mod psi;
 
 pub use bins::{Bins, FEWEST_IN_BIN};
+pub use fall::{fisher, risen};
 pub use kolmogorov::{kolmogorov_isf, kolmogorov_sf, kolmogorov_smirnov, smirnov};
 pub use psi::{PSI_LARGE, PSI_MODERATE, population_stability, psi};
 
