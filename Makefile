@@ -14,7 +14,7 @@ export HEADGATE_BIN ?= $(TARGET)/debug/headgate
 help: ## Print these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-demo: ## Watch a real Envoy divide live traffic between versions, under four minutes
+demo: ## Watch a real Envoy divide live traffic between versions, under two minutes, build aside
 	@scripts/install rust venv
 	@$(MAKE) --no-print-directory wasm
 	cargo build -p headgate-demo -p headgate-control
