@@ -149,3 +149,53 @@ fn labels_of_several_requests_are_counted_and_what_cannot_be_labelled_is_told() 
     assert_eq!((&found["labels"]["found"], &found["labels"]["both"]), (&json!(2), &json!(2)), "{found}");
     assert!(found["notes"].to_string().contains("could not be read and are left out: 1"), "{found}");
 }
+
+/// Blocks of `docs/shadow.md` in this language.
+fn blocks(language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/shadow.md")).unwrap();
+    let parts = text.split("```").skip(1).step_by(2);
+    parts.filter_map(|part| part.strip_prefix(language)?.strip_prefix('\n').map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_documents_yaml_is_taken_as_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml: Vec<Value> = blocks("yaml").iter().map(|text| serde_saphyr::from_str(text).unwrap()).collect();
+    let block = |name: &str| yaml.iter().find_map(|block| block.get(name)).unwrap().clone();
+    let variant = |name: &str, cluster: &str, weight: u32| json!({"name": name, "cluster": cluster, "weight": weight});
+    let plugin = json!({
+        "contract": 1, "revision": 1, "target": "shop", "requires": ["shadow"], "shadowing": block("shadowing"),
+        "routes": [{
+            "name": "shop", "match": {"path": {"prefix": "/"}}, "stable": "stable", "salt": "shop-1",
+            "variants": [variant("stable", "shop-v1", 1), variant("canary", "shop-v2", 0)],
+            "key": {"sources": [{"header": "x-user-id"}]}, "shadow": block("shadow"),
+        }],
+    });
+    let rollout = json!({
+        "apiVersion": "headgate.dev/v1", "kind": "Rollout", "metadata": {"name": "shop"},
+        "spec": {"target": "target.yaml", "route": "shop", "strategy": block("strategy")},
+    });
+    for (name, document) in [("plugin.json", plugin), ("rollout.json", rollout)] {
+        let path = file(folder.path(), name, document.to_string());
+        let output = Command::new(env!("CARGO_BIN_EXE_headgate")).args(["validate", &path]).output().unwrap();
+        assert!(output.status.success(), "{name}: {}", said(&output));
+    }
+}
+
+#[test]
+fn the_documents_commands_have_the_options_that_they_use() {
+    let mut seen = 0;
+    for line in blocks("console").iter().flat_map(|block| block.lines()).filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words[0], "headgate", "{line}");
+        let verbs = if words[1] == "shadow" { &words[1..3] } else { &words[1..2] };
+        let output = Command::new(env!("CARGO_BIN_EXE_headgate")).args(verbs).arg("--help").output().unwrap();
+        let help = said(&output);
+        for option in words.iter().filter(|word| word.starts_with("--")) {
+            let known = help.split_whitespace().any(|word| word.trim_end_matches(',') == *option);
+            assert!(known, "{line}: {option} is none of {help}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen} options");
+}
