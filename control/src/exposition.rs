@@ -18,10 +18,7 @@ pub(crate) struct Labels<'t>(&'t str);
 impl<'t> Labels<'t> {
     /// Without the last label if it is this one, and that one's value: histograms have `le` last.
     pub(crate) fn split_last(self, name: &str) -> Option<(Self, &'t str)> {
-        let (rest, value) = match self.0.rfind(",").map(|at| (at, at + 1)) {
-            Some((end, start)) => (self.0.get(..end)?, self.0.get(start..)?),
-            None => ("", self.0),
-        };
+        let (rest, value) = self.0.rsplit_once(',').unwrap_or(("", self.0));
         let value = value.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"')?;
         Some((Self(rest), value))
     }
@@ -51,6 +48,16 @@ pub(crate) fn ours(name: &str) -> Option<&str> {
     if name.starts_with("headgate_") { Some(name) } else { name.get(name.rfind("headgate_")?..) }
 }
 
+/// A number as it stands in a page. Most are counts, which are read without regard to fractions; below 10^15 those are exact.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    if text.len() > 15 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    let count = text.bytes().fold(0_u64, |so_far, digit| so_far * 10 + u64::from(digit - b'0'));
+    #[expect(clippy::cast_precision_loss, reason = "of at most 15 digits: exact")]
+    (!text.is_empty()).then_some(count as f64)
+}
+
 /// The samples of a page.
 pub(crate) fn samples(page: &str) -> impl Iterator<Item = Sample<'_>> {
     page.lines().filter_map(|line| {
@@ -69,7 +76,7 @@ pub(crate) fn samples(page: &str) -> impl Iterator<Item = Sample<'_>> {
             }
         };
         // A time stamp may follow.
-        let value = value.split_ascii_whitespace().next()?.parse().ok()?;
+        let value = number(value.split_ascii_whitespace().next()?)?;
         Some(Sample { name: series.0.trim_end(), labels: Labels(series.1), value })
     })
 }
@@ -89,6 +96,14 @@ mod tests {
         assert_eq!(all[3].labels.split_last("le").map(|(l, le)| (l.0, le)), Some(("", "10")));
         assert_eq!(all[4].labels.split_last("le").map(|(l, le)| (l.0, le)), Some(("v=\"c\"", "+Inf")));
         assert_eq!(all[0].labels.split_last("le"), None);
+    }
+
+    #[test]
+    fn counts_and_fractions_are_read_as_they_are_everywhere() {
+        for text in ["0", "7", "00012", "999999999999999", "1000000000000001", "1.5", "1e3", "-2", "+Inf"] {
+            assert_eq!(number(text), text.parse().ok(), "{text}");
+        }
+        assert!(number("").is_none() && number("x1").is_none() && number("NaN").is_some_and(f64::is_nan));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use headgate_contract::{Absent, CONTRACT, Match, PluginConfig, Problems, Replicate};
 use headgate_routing::RoutingTable;
@@ -12,7 +13,10 @@ use serde_json::{Value, json};
 
 use crate::document::Document;
 use crate::exit::Failure;
-use crate::structure;
+use crate::structure::Form;
+
+/// What the schema asks for.
+static FORM: LazyLock<Form> = LazyLock::new(|| Form::of(headgate_contract::json_schema()));
 
 /// A configuration that passed all checks.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ impl Plugin {
                 }
             }
         }
-        let mut findings = structure::check(&document, &headgate_contract::json_schema())?;
+        let mut findings = FORM.check(&document)?;
         if !findings.is_empty() {
             let meaning = meaning(&document);
             // What only follows from a misspelt field is not told beside it.

@@ -1,5 +1,7 @@
 //! A proxy, asked over HTTP: its statistics, and the runtime of its admin interface. It knows nothing of files.
 
+use std::cell::Cell;
+use std::io::Read as _;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -7,6 +9,16 @@ use serde_json::Value;
 use crate::stats::{self, Reading};
 use crate::target::Proxy;
 use crate::web::encoded;
+
+/// The largest answer that is read, bytes.
+const LARGEST: u64 = 64 << 20;
+/// The largest place that a thread keeps, bytes.
+const KEPT: usize = 1 << 20;
+
+thread_local! {
+    /// Where this thread reads to.
+    static PLACE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Asks proxies; each question has its own time limit.
 #[derive(Debug, Clone)]
@@ -73,10 +85,30 @@ impl Client {
     /// # Errors
     /// In words, with the address asked.
     pub(crate) fn get(&self, url: &str) -> Result<String, String> {
+        self.page(url, |text| Ok(text.to_owned()))
+    }
+
+    /// What is made of the text at an address. Each thread reads into a place of its own, which it keeps: pages come all the time, and
+    /// are large.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; and what `read` says.
+    pub(crate) fn page<T>(&self, url: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, String> {
         // Without the query, which nobody wants to read.
-        let said = |e: ureq::Error| format!("{}: {e}", url.split('?').next().unwrap_or(url));
-        let answer = self.agent.get(url).call().map_err(said)?;
-        answer.into_body().into_with_config().limit(64 << 20).read_to_string().map_err(said)
+        let said = |e: &dyn core::fmt::Display| format!("{}: {e}", url.split('?').next().unwrap_or(url));
+        let answer = self.agent.get(url).call().map_err(|e| said(&e))?;
+        let mut bytes = PLACE.take();
+        bytes.clear();
+        let whole = answer.into_body().into_with_config().limit(LARGEST).reader().read_to_end(&mut bytes);
+        let text = match whole {
+            Ok(_) => core::str::from_utf8(&bytes).map_err(|e| said(&e)),
+            Err(e) => Err(said(&e)),
+        };
+        let out = text.and_then(read);
+        if bytes.capacity() <= KEPT {
+            PLACE.set(bytes);
+        }
+        out
     }
 }
 

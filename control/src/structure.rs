@@ -4,27 +4,42 @@
 //! what a missing field is for). It knows no meaning beyond the schema: references, limits and exclusive fields are
 //! `compile`'s.
 
-use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use crate::document::{Document, join};
 use crate::exit::Failure;
 use crate::finding::Finding;
 
-/// Compares a document with a schema.
-///
-/// # Errors
-/// When the schema itself is wrong, which is a fault of this program.
-pub(crate) fn check(document: &Document, schema: &Value) -> Result<Vec<Finding>, Failure> {
-    let validator = jsonschema::validator_for(schema)
-        .map_err(|e| Failure::failed(format!("the schema of this build is broken: {e}")))?;
-    let mut findings = Vec::new();
-    for error in validator.iter_errors(&document.value) {
-        explain(&error, schema, document, &mut findings);
+/// A schema, compiled once for all documents.
+#[derive(Debug)]
+pub(crate) struct Form {
+    schema: Value,
+    compiled: Result<Validator, String>,
+}
+
+impl Form {
+    /// The form that a JSON Schema asks for.
+    pub(crate) fn of(schema: Value) -> Self {
+        let compiled = jsonschema::validator_for(&schema).map_err(|e| e.to_string());
+        Self { schema, compiled }
     }
-    findings.sort_by_key(|finding| (finding.line, finding.column));
-    Ok(findings)
+
+    /// Compares a document with it.
+    ///
+    /// # Errors
+    /// When the schema itself is wrong, which is a fault of this program.
+    pub(crate) fn check(&self, document: &Document) -> Result<Vec<Finding>, Failure> {
+        let validator =
+            self.compiled.as_ref().map_err(|e| Failure::failed(format!("the schema of this build is broken: {e}")))?;
+        let mut findings = Vec::new();
+        for error in validator.iter_errors(&document.value) {
+            explain(&error, &self.schema, document, &mut findings);
+        }
+        findings.sort_by_key(|finding| (finding.line, finding.column));
+        Ok(findings)
+    }
 }
 
 fn explain(error: &ValidationError<'_>, schema: &Value, document: &Document, findings: &mut Vec<Finding>) {
@@ -199,8 +214,7 @@ mod tests {
 
     fn problems(text: &str) -> Vec<String> {
         let document = Document::parse("p.yaml", text).unwrap();
-        let schema = headgate_contract::json_schema();
-        check(&document, &schema).unwrap().iter().map(ToString::to_string).collect()
+        Form::of(headgate_contract::json_schema()).check(&document).unwrap().iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -5,13 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Document;
 use crate::exit::Failure;
-use crate::structure;
+use crate::structure::Form;
+
+/// What the schema asks for.
+static FORM: LazyLock<Form> = LazyLock::new(|| Form::of(json_schema()));
 
 /// One plugin configuration on a set of proxies.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -185,7 +189,7 @@ impl Target {
 
     /// A target from its document; relative paths start at `folder`.
     pub(crate) fn of(document: &Document, folder: &Path) -> Result<Self, Failure> {
-        let mut findings = structure::check(document, &json_schema())?;
+        let mut findings = FORM.check(document)?;
         let target: Option<Self> = match serde_json::from_value(document.value.clone()) {
             Ok(target) => Some(target),
             Err(e) if findings.is_empty() => {

@@ -147,8 +147,13 @@ fn two_hundred(settings: &Settings, home: &Home, stub: &Stub) -> Result<(f64, f6
         files.push(home.write(&format!("{name}.yaml"), &rollout(&name, &target, &steps(), &analysis("10s")))?);
     }
     let mut program = home.run(&files)?;
-    // Each taken up, confirmed, and in its first step.
-    asked(stub, &mut program, 5 * ROLLOUTS as u64)?;
+    // Each taken up, its first weights in force and confirmed: what is left is waiting.
+    let start = Instant::now();
+    while program.said().matches(r#""kind":"stepMeasuring""#).count() < ROLLOUTS {
+        program.lives()?;
+        ensure!(start.elapsed() < Duration::from_secs(120), "not all measure: {}", program.said());
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let (cpu, start) = (program.cpu()?, Instant::now());
     std::thread::sleep(settings.watch);
     program.lives()?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use headgate_rollout::measure::Histogram;
 
 use super::envoy::whole;
-use crate::exposition::Labels;
+use crate::exposition::{self, Labels};
 
 /// The bounds of histograms, kept once for all proxies.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl<'t> Open<'t> {
     pub(super) fn take(&mut self, le: &str, value: f64) {
         if le == "+Inf" {
             self.count = whole(value);
-        } else if let Ok(bound) = le.parse() {
+        } else if let Some(bound) = exposition::number(le) {
             self.bounds.push(bound);
             self.cumulative.push(whole(value));
         }

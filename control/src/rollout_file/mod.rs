@@ -7,6 +7,7 @@
 mod prune;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use headgate_rollout::Plan;
 use headgate_rollout::file::{Force, KIND, Problem, Provider, Rollout, check, check_forced, json_schema};
@@ -15,7 +16,10 @@ use serde_json::Value;
 use crate::document::Document;
 use crate::exit::Failure;
 use crate::finding::Finding;
-use crate::structure;
+use crate::structure::Form;
+
+/// What the schema asks for.
+static FORM: LazyLock<Form> = LazyLock::new(|| Form::of(json_schema()));
 
 /// A rollout file that passed all checks.
 #[derive(Debug, Clone)]
@@ -64,8 +68,7 @@ pub(crate) fn is_rollout(document: &Document) -> bool {
 /// # Errors
 /// As [`read`].
 pub(crate) fn of(document: &Document, path: &Path, force: Option<&Force>) -> Result<Loaded, Failure> {
-    let schema = json_schema();
-    let mut findings = structure::check(document, &schema)?;
+    let mut findings = FORM.check(document)?;
     let paths: Vec<&str> = findings.iter().map(|f| f.path.as_str()).collect();
     let file: Rollout = match prune::readable(&document.value, &paths) {
         Ok(file) => file,

@@ -154,10 +154,11 @@ impl Watch {
             (self.client.clone(), self.wanted.clone(), Arc::clone(&self.bounds), self.sender.clone());
         self.pool.run(move || {
             let page = wanted.url(&proxy).ok_or_else(|| "it has no address".to_owned()).and_then(|url| {
-                let page = client.get(&url)?;
-                let now = u64::try_from(clock::now()).unwrap_or(0);
-                let (reading, snapshot) = envoy::read(&page, &wanted, &bounds, now)?;
-                Ok((reading, Arc::new(snapshot)))
+                client.page(&url, |page| {
+                    let now = u64::try_from(clock::now()).unwrap_or(0);
+                    let (reading, snapshot) = envoy::read(page, &wanted, &bounds, now)?;
+                    Ok((reading, Arc::new(snapshot)))
+                })
             });
             let runtime = (with_runtime && proxy.admin.is_some()).then(|| client.runtime_killed(&proxy));
             // Nobody listens when the rollout is over.
