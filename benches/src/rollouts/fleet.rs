@@ -149,7 +149,7 @@ fn two_hundred(settings: &Settings, home: &Home, stub: &Stub) -> Result<(f64, f6
     let mut program = home.run(&files)?;
     // Each taken up, its first weights in force and confirmed: what is left is waiting.
     let start = Instant::now();
-    while program.said().matches(r#""kind":"stepMeasuring""#).count() < ROLLOUTS {
+    while program.told("stepMeasuring") < ROLLOUTS {
         program.lives()?;
         ensure!(start.elapsed() < Duration::from_secs(120), "not all measure: {}", program.said());
         std::thread::sleep(Duration::from_millis(100));

@@ -118,6 +118,12 @@ impl Program {
         let lines: Vec<&str> = text.lines().rev().take(10).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
+
+    /// How many events of a kind it has told.
+    pub(crate) fn told(&self, kind: &str) -> usize {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        text.matches(&format!(r#""kind":"{kind}""#)).count()
+    }
 }
 
 impl Drop for Program {
