@@ -26,7 +26,7 @@ use hyper::HeaderMap;
 use hyper::body::{Frame, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
@@ -67,13 +67,15 @@ impl Seen {
     }
 }
 
-/// How a version behaves. The default: well. Of requests that count for several, the first of failing, resetting and hanging is done.
+/// How a version behaves. The default: well. Of requests that count for several, the first of failing, refusing, resetting and hanging is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Conduct {
     /// Every answer comes so late.
     pub late: Duration,
-    /// Every n-th request is answered with 503; 0: none.
+    /// Every n-th request is answered with 503, a gRPC call with status 14 under 200; 0: none.
     pub failing: u64,
+    /// Every n-th request is answered with 404; 0: none.
+    pub refusing: u64,
     /// Every n-th request ends without an answer; 0: none.
     pub resetting: u64,
     /// Every n-th request is never answered; 0: none.
@@ -216,8 +218,8 @@ impl Shared {
         }
     }
 
-    /// Behaves as it is to; whether the answer is a 503.
-    async fn conduct(&self) -> Result<bool> {
+    /// Behaves as it is to; the status that the answer has for it.
+    async fn conduct(&self) -> Result<Option<StatusCode>> {
         let conduct = *self.conduct.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         let nth = |every: u64| every > 0 && asked.is_multiple_of(every);
@@ -225,7 +227,10 @@ impl Shared {
             tokio::time::sleep(conduct.late).await;
         }
         if nth(conduct.failing) {
-            return Ok(true);
+            return Ok(Some(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        if nth(conduct.refusing) {
+            return Ok(Some(StatusCode::NOT_FOUND));
         }
         if nth(conduct.resetting) {
             return Err(fault("as it is to"));
@@ -233,7 +238,7 @@ impl Shared {
         if nth(conduct.hanging) {
             std::future::pending::<()>().await;
         }
-        Ok(false)
+        Ok(None)
     }
 
     async fn pass(&self) {
@@ -257,7 +262,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     }
     let content_type = request.headers().get("content-type");
     if content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
-        return grpc(&shared, index, request, response);
+        return grpc(&shared, index, request, response, unwell.is_some());
     }
     if path == "/ws" && request.headers().contains_key("sec-websocket-key") {
         return websocket(request, response);
@@ -315,8 +320,8 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     if let Some(status) = path.strip_prefix("/status/") {
         *response.status_mut() = status.parse()?;
     }
-    if unwell {
-        *response.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
+    if let Some(status) = unwell {
+        *response.status_mut() = status;
     }
     Ok(response)
 }
@@ -341,9 +346,15 @@ fn grpc(
     index: usize,
     request: Request<Incoming>,
     mut response: Response<Body>,
+    unwell: bool,
 ) -> Result<Response<Body>> {
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
-    let status = request.headers().get("x-grpc-status").cloned().unwrap_or_else(|| HeaderValue::from_static("0"));
+    let asked = request.headers().get("x-grpc-status").cloned();
+    let status = match asked {
+        _ if unwell => HeaderValue::from_static("14"),
+        Some(asked) => asked,
+        None => HeaderValue::from_static("0"),
+    };
     let echoes = request.uri().path().ends_with("/Stream");
     let (sender, receiver) = mpsc::channel(16);
     let name = HeaderValue::try_from(shared.name.as_str())?;

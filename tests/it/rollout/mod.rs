@@ -15,6 +15,7 @@ mod fleet;
 mod full_disk;
 mod goals;
 mod killed;
+mod kinds;
 mod later;
 mod load;
 mod mesh;

@@ -39,7 +39,8 @@ struct Arguments {
     /// Print one JSON object a line, for machines
     #[arg(long)]
     json: bool,
-    /// Run against the official Envoy image: brings envoy/compose.yaml up, and takes it down at the end
+    /// Run against the official Envoy image: brings envoy/compose.yaml up, and takes it down at the end. Without the rollouts: its
+    /// containers hold no version to take back
     #[arg(long)]
     docker: bool,
     /// Chooses what is wrong with the version that is taken back: slow, failing or inaccurate
