@@ -57,6 +57,7 @@ impl Wanted {
 pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) -> Result<(Reading, Snapshot), String> {
     let mut snapshot = Snapshot { taken_ms: now_ms, ..Snapshot::default() };
     let mut open: Option<Open<'_>> = None;
+    let mut owner: Option<Owner<'_>> = None;
     let mut lines = 0_usize;
     let mut copies = wanted.copies.as_ref().map(|cluster| Copies::of(cluster));
     let mut standing = Vec::new();
@@ -75,7 +76,7 @@ pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) ->
             continue;
         };
         let Some(series) = name.strip_suffix("_bucket") else {
-            counter(&mut snapshot, name, &sample, wanted);
+            counter(&mut snapshot, name, &sample, wanted, &mut owner);
             continue;
         };
         let Some((labels, le)) = sample.labels.split_last("le") else { continue };
@@ -142,23 +143,51 @@ pub(super) fn slot<'s>(snapshot: &'s mut Snapshot, variant: &str, segment: &str)
     segments.get_mut(segment)
 }
 
-/// A series of one bucket of users.
-fn replicate(snapshot: &mut Snapshot, what: &str, sample: &Sample<'_>, wanted: &Wanted) -> Option<()> {
-    let (mut route, mut variant, mut segment, mut bucket) = ("", "", "", "");
-    for (name, value) in sample.labels.iter() {
-        match name {
-            "route" => route = value,
-            "variant" => variant = value,
-            "segment" => segment = value,
-            "bucket" => bucket = value,
-            _ => {}
+/// Labels before that of the bucket, as they stand, and what they say: series of one version's buckets stand below each other.
+#[derive(Debug, Clone, Copy)]
+struct Owner<'t> {
+    labels: Labels<'t>,
+    variant: &'t str,
+    segment: &'t str,
+    ours: bool,
+}
+
+impl<'t> Owner<'t> {
+    fn of(labels: Labels<'t>, wanted: &Wanted) -> Self {
+        let mut owner = Self { labels, variant: "", segment: "", ours: false };
+        for (name, value) in labels.iter() {
+            match name {
+                "route" => owner.ours = value == wanted.route,
+                "variant" => owner.variant = value,
+                "segment" => owner.segment = value,
+                _ => {}
+            }
         }
+        owner
     }
-    if route != wanted.route {
+}
+
+/// A series of one bucket of users. `last` is the owner of the one before.
+fn replicate<'t>(
+    snapshot: &mut Snapshot,
+    what: &str,
+    sample: &Sample<'t>,
+    wanted: &Wanted,
+    last: &mut Option<Owner<'t>>,
+) -> Option<()> {
+    let (owner, bucket) = match sample.labels.split_last("bucket") {
+        Some((labels, bucket)) => match last {
+            Some(known) if known.labels == labels => (*known, bucket),
+            _ => (*last.insert(Owner::of(labels, wanted)), bucket),
+        },
+        // Somebody else's order of labels.
+        None => (Owner::of(sample.labels, wanted), sample.labels.iter().find(|(name, _)| *name == "bucket")?.1),
+    };
+    if !owner.ours {
         return None;
     }
     let bucket = bucket.parse::<usize>().ok()?;
-    let counters = slot(snapshot, variant, segment)?;
+    let counters = slot(snapshot, owner.variant, owner.segment)?;
     if counters.replicates.is_empty() {
         counters.replicates = vec![Replicates::default(); BUCKETS];
     }
@@ -176,7 +205,13 @@ fn replicate(snapshot: &mut Snapshot, what: &str, sample: &Sample<'_>, wanted: &
     Some(())
 }
 
-fn counter(snapshot: &mut Snapshot, name: &str, sample: &Sample<'_>, wanted: &Wanted) {
+fn counter<'t>(
+    snapshot: &mut Snapshot,
+    name: &str,
+    sample: &Sample<'t>,
+    wanted: &Wanted,
+    last: &mut Option<Owner<'t>>,
+) {
     let value = whole(sample.value);
     let label = |wanted: &str| sample.labels.iter().find(|(n, _)| *n == wanted).map_or("", |(_, v)| v);
     if let Some(what) = name.strip_prefix("headgate_shadow_") {
@@ -189,7 +224,7 @@ fn counter(snapshot: &mut Snapshot, name: &str, sample: &Sample<'_>, wanted: &Wa
     }
     if let Some(what) = name.strip_prefix("headgate_replicate_") {
         // Of another route, or of no bucket: not ours.
-        let _passed_over = replicate(snapshot, what, sample, wanted);
+        let _passed_over = replicate(snapshot, what, sample, wanted, last);
         return;
     }
     if let Some(what) = name.strip_prefix("headgate_prediction_") {
@@ -276,7 +311,9 @@ headgate_acknowledgements{target="model"} 4
 headgate_misrouted{route="shop",variant="canary",reason="other_cluster"} 2
 headgate_misrouted{route="other",variant="canary",reason="other_cluster"} 9
 headgate_replicate_failures{route="shop",variant="canary",segment="default",bucket="20"} 3
-headgate_replicate_requests{route="shop",variant="canary",segment="default",bucket="20"} 8
+headgate_replicate_requests{route="shop",variant="canary",segment="default",bucket="20"} 5
+headgate_replicate_requests{route="other",variant="canary",segment="default",bucket="20"} 70
+headgate_replicate_requests{bucket="20",route="shop",variant="canary",segment="default"} 3
 headgate_goals{route="shop",variant="canary",segment="default",goal="purchase",bucket="20"} 5
 headgate_goals{route="shop",variant="canary",segment="default",goal="purchase",bucket="31"} 2
 headgate_goals{route="other",variant="canary",segment="default",goal="purchase",bucket="20"} 50

@@ -36,6 +36,8 @@ async fn killed_in_every_phase_it_goes_on_with_the_same_weights() -> Result<()> 
     })?;
     let again = async |running: super::world::Running, at: &str, share: u64| -> Result<super::world::Running> {
         phase(&world, at).await?;
+        // The state is written before it is acted on: between the two the old weights are published still.
+        world.reaches(share).await?;
         running.killed().await?;
         assert_eq!(world.published()?, share, "{at}");
         assert!(status(&world).await?["pid"].is_null(), "{at}");
