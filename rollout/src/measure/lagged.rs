@@ -38,16 +38,18 @@ impl Lagged {
     }
 
     /// The same of a later part of the window, of which `whole` and `part` are the totals now.
-    pub(crate) fn of_part(&self, whole: &Totals, part: &Totals) -> Option<Totals> {
+    pub(crate) fn of_part<'a>(&self, whole: &'a Totals, part: &'a Totals) -> Option<Totals> {
         let mut then = self.of_window()?;
         for (variant, segments) in &mut then.variants {
             for (segment, counters) in segments {
-                let find = |totals: &Totals, bucket: usize| {
+                let of = |totals: &'a Totals| -> &'a [Replicates] {
                     let counters = totals.variants.get(variant).and_then(|s| s.get(segment));
-                    counters.and_then(|c| c.replicates.get(bucket)).map_or(0, |r| r.requests)
+                    counters.map_or(&[], |c| c.replicates.as_slice())
                 };
+                let (whole, part) = (of(whole), of(part));
+                let requests = |of: &[Replicates], bucket: usize| of.get(bucket).map_or(0, |r| r.requests);
                 for (bucket, replicate) in counters.replicates.iter_mut().enumerate() {
-                    let before = find(whole, bucket).saturating_sub(find(part, bucket));
+                    let before = requests(whole, bucket).saturating_sub(requests(part, bucket));
                     replicate.requests = replicate.requests.saturating_sub(before);
                 }
             }

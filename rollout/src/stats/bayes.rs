@@ -111,8 +111,8 @@ impl Rate {
             (0.906_179_845_938_664, 0.236_926_885_056_189_1),
         ];
         const PANELS: i32 = 32;
-        /// ln of a density that adds nothing.
-        const NOTHING: f64 = -45.0;
+        /// ln of a part that adds nothing to nine places.
+        const NOTHING: f64 = -32.0;
         // In t = asin(sqrt(x)) the deviation is near 1 / (2 sqrt(n)) for every rate.
         let middle = self.mean().sqrt().asin();
         let reach = 12.0 * 0.5 / (self.a + self.b).sqrt();
