@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow, ensure};
 use headgate_rollout::file::{Rollout, check};
 use headgate_rollout::measure::{BUCKETS, Counters, Histogram, Replicates, Snapshot};
-use headgate_rollout::plan::Weights;
+use headgate_rollout::plan::{Plan, Weights};
 use headgate_rollout::state::State;
 use headgate_rollout::tick::{Action, Confirmation, InForce, Input, ProxyStatus, Reading, tick};
 use serde_json::json;
@@ -38,11 +38,23 @@ pub(super) fn measure(looks: usize) -> Result<Vec<f64>> {
             "strategy": {"bandit": {"arms": ["short", "long"], "reward": {"metric": "success"}, "batch": "10s", "duration": "365d"}}}
     }))?;
     let plan = check(&file).map_err(|problems| anyhow!("the bench's own file: {problems:?}"))?;
-    let (mut state, mut in_force, mut done) = (State::new("bench"), Weights::none(), Vec::new());
-    let (mut now, mut n, mut seconds) = (1_700_000_000_000_u64, 0_u64, Vec::new());
+    let mut seconds = Vec::with_capacity(looks);
     while seconds.len() < looks {
-        ensure!(n < 100_000, "the rollout does not begin to play");
-        n += 1;
+        let before = seconds.len();
+        life(&plan, looks, &mut seconds)?;
+        ensure!(seconds.len() > before, "the rollout does not begin to play");
+    }
+    Ok(seconds)
+}
+
+/// A rollout's first hours: the longer its window, the seldomer all bounds are worked out, so many looks take many lives.
+fn life(plan: &Plan, looks: usize, seconds: &mut Vec<f64>) -> Result<()> {
+    let (mut state, mut in_force, mut done) = (State::new("bench"), Weights::none(), Vec::new());
+    let mut now = 1_700_000_000_000_u64;
+    for n in 1..=1_000 {
+        if seconds.len() == looks {
+            break;
+        }
         now += 10_000;
         let confirmation = Confirmation {
             proxy: "edge".to_owned(),
@@ -61,7 +73,7 @@ pub(super) fn measure(looks: usize) -> Result<Vec<f64>> {
         let before = std::mem::replace(&mut state, State::new(""));
         let bounds = before.look.as_ref().map_or(0, |look| look.bounds_at_ms);
         let begin = Instant::now();
-        let out = tick(&plan, before, &input);
+        let out = tick(plan, before, &input);
         let took = begin.elapsed().as_secs_f64();
         let looked = out.state.look.as_ref();
         // Only looks at which all bounds were worked out, and the arms compared, count.
@@ -77,7 +89,7 @@ pub(super) fn measure(looks: usize) -> Result<Vec<f64>> {
         state = out.state;
         ensure!(state.outcome.is_none(), "the bench's rollout ended: {}", state.because);
     }
-    Ok(seconds)
+    Ok(())
 }
 
 /// What a proxy has counted after `n` intervals: all variants alike, but for a little more errors of `short`.
