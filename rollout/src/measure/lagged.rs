@@ -38,15 +38,11 @@ impl Lagged {
     }
 
     /// The same of a later part of the window, of which `whole` and `part` are the totals now.
-    pub(crate) fn of_part<'a>(&self, whole: &'a Totals, part: &'a Totals) -> Option<Totals> {
+    pub(crate) fn of_part(&self, whole: &Totals, part: &Totals) -> Option<Totals> {
         let mut then = self.of_window()?;
         for (variant, segments) in &mut then.variants {
             for (segment, counters) in segments {
-                let of = |totals: &'a Totals| -> &'a [Replicates] {
-                    let counters = totals.variants.get(variant).and_then(|s| s.get(segment));
-                    counters.map_or(&[], |c| c.replicates.as_slice())
-                };
-                let (whole, part) = (of(whole), of(part));
+                let (whole, part) = (replicates(whole, variant, segment), replicates(part, variant, segment));
                 let requests = |of: &[Replicates], bucket: usize| of.get(bucket).map_or(0, |r| r.requests);
                 for (bucket, replicate) in counters.replicates.iter_mut().enumerate() {
                     let before = requests(whole, bucket).saturating_sub(requests(part, bucket));
@@ -56,6 +52,12 @@ impl Lagged {
         }
         Some(then)
     }
+}
+
+/// Its buckets; none where it was not seen.
+fn replicates<'t>(totals: &'t Totals, variant: &str, segment: &str) -> &'t [Replicates] {
+    let counters = totals.variants.get(variant).and_then(|segments| segments.get(segment));
+    counters.map_or(&[], |counters| counters.replicates.as_slice())
 }
 
 /// Started requests alone.
