@@ -44,6 +44,21 @@ pub struct Group {
     pub exposure: f64,
 }
 
+impl Group {
+    /// At the `step`-th tilt of a grid that ends at `cap`, with `expected` of the baseline's events at the canary: ln of the e-value at an offset
+    /// of 0, and how much an offset of 1 takes away.
+    fn tilted(&self, step: i32, expected: f64, cap: f64) -> (f64, f64) {
+        let log_tilt = cap.clamp(1.0, LARGEST_TILT).ln() * f64::from(step) / f64::from(TILTS);
+        let excess = log_tilt.exp_m1();
+        let baseline = if self.baseline_events > 0.0 {
+            self.baseline_events * (-excess * expected).max(-1.0).ln_1p()
+        } else {
+            0.0
+        };
+        (self.events * log_tilt + baseline, excess * self.exposure)
+    }
+}
+
 /// Points of the grid of tilts. 16 lose at most ln 16 = 2.8 of ln e against knowing the true tilt in advance.
 const TILTS: i32 = 16;
 /// No tilt above this: rates that differ by more are found at once anyway.
@@ -102,15 +117,8 @@ pub fn ln_e(groups: &[Group], slope: f64, offset: f64) -> f64 {
                 .map(|group| {
                     let expected = slope * group.ratio;
                     let cap = if expected > 0.0 { 1.0 + 1.0 / expected } else { 1.0 / offset.max(1.0 / LARGEST_TILT) };
-                    let cap = cap.clamp(1.0, LARGEST_TILT);
-                    let log_tilt = cap.ln() * f64::from(step) / f64::from(TILTS);
-                    let excess = log_tilt.exp_m1();
-                    let baseline = if group.baseline_events > 0.0 {
-                        group.baseline_events * (-excess * expected).max(-1.0).ln_1p()
-                    } else {
-                        0.0
-                    };
-                    group.events * log_tilt + baseline - excess * group.exposure * offset
+                    let (log, per) = group.tilted(step, expected, cap);
+                    log - per * offset
                 })
                 .sum()
         })
@@ -134,15 +142,8 @@ impl Tilts {
         let term = |step: i32| {
             with.iter().fold((0.0, 0.0), |(log, per), group| {
                 let expected = slope * group.ratio;
-                let cap = (1.0 + 1.0 / expected).clamp(1.0, LARGEST_TILT);
-                let log_tilt = cap.ln() * f64::from(step) / f64::from(TILTS);
-                let excess = log_tilt.exp_m1();
-                let baseline = if group.baseline_events > 0.0 {
-                    group.baseline_events * (-excess * expected).max(-1.0).ln_1p()
-                } else {
-                    0.0
-                };
-                (log + group.events * log_tilt + baseline, per + excess * group.exposure)
+                let (own, takes) = group.tilted(step, expected, 1.0 + 1.0 / expected);
+                (log + own, per + takes)
             })
         };
         Some(Tilts { terms: (1..=TILTS).map(term).collect() })
