@@ -16,6 +16,7 @@
 mod admin;
 mod bootstrap;
 mod client;
+mod collector;
 mod ecds;
 mod envoy;
 mod fault;
@@ -34,6 +35,7 @@ mod websocket;
 pub use admin::Admin;
 pub use bootstrap::Bootstrap;
 pub use client::{Answer, Body, Client, body, empty, streamed};
+pub use collector::Collector;
 pub use ecds::Ecds;
 pub use envoy::{Builder, Envoy};
 pub use fault::{Fault, Result};

@@ -1,10 +1,10 @@
 //! What `headgate shadow` says of pairs that a real proxy compared: from its records by way of the collector, from its log, and from its counters.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use headgate_tests::{Bootstrap, Client, Conduct, Envoy, Fault, Result, Upstream, headgate_binary, wait_until};
+use headgate_tests::{Bootstrap, Client, Collector, Conduct, Envoy, Result, Upstream, headgate_binary, wait_until};
 use serde_json::{Value, json};
 
 use super::script::{Script, Two};
@@ -30,40 +30,6 @@ fn told(arguments: &[&str]) -> Result<Value> {
     let output = shadow(&[arguments, &["--json"]].concat(), "")?;
     assert!(output.status.success(), "{arguments:?}: {}", text(&output));
     Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-/// `headgate shadow collect`, ended by its own id when dropped.
-struct Collector {
-    child: Child,
-    addr: String,
-}
-
-impl Collector {
-    fn start(out: &str, token: &str) -> Result<Self> {
-        let mut child = Command::new(headgate_binary()?)
-            .args(["shadow", "collect", "--listen", "127.0.0.1:0", "--json", "--out", out])
-            .env("HEADGATE_RECORDS_TOKEN", token)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = child.stdout.take();
-        let mut collector = Self { child, addr: String::new() };
-        let mut line = String::new();
-        if let Some(stdout) = stdout {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
-        let said: Value = serde_json::from_str(&line).map_err(|e| Fault::msg(format!("{e}: {line:?}")))?;
-        collector.addr = said["listening"].as_str().unwrap_or_default().to_owned();
-        Ok(collector)
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        // One that has already ended has nothing left to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// The configuration: users of the premium tier are a segment, and all that may be told is told to `records`.
@@ -129,10 +95,9 @@ async fn records_are_collected_analysed_and_labelled_and_the_report_reckons_with
     for workers in [1, 2] {
         let (two, folder) = (Two::start().await?, tempfile::tempdir()?);
         let (records, labels) = (path(folder.path(), "records.jsonl"), path(folder.path(), "labels.jsonl"));
-        let collector = Collector::start(&records, "of-the-proxies")?;
+        let collector = Collector::start(Path::new(&records), Some("of-the-proxies"))?;
         let mut bootstrap = Bootstrap::filter_state()?.edit(|b| b["stats_flush_interval"] = json!("0.2s"));
-        let addr = collector.addr.parse().map_err(|_| Fault::msg(collector.addr.clone()))?;
-        bootstrap.add_cluster("model-v1", "collector", addr)?;
+        bootstrap.add_cluster("model-v1", "collector", collector.addr())?;
         let to = json!({"cluster": "collector", "everyMs": 50, "tokenEnv": "HEADGATE_KEY_D1"});
         let envoy = two.behind(bootstrap, &configuration(1, to))?.env("HEADGATE_KEY_D1", "of-the-proxies");
         let envoy = envoy.concurrency(workers).start().await?;

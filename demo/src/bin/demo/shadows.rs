@@ -2,15 +2,14 @@
 //! answer is known from the models alone, so the report is held to exactly that.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use headgate_demo::{Fault, Model, Version};
-use headgate_tests::{Bootstrap, Envoy, headgate_binary, repository, shadow_wasm, wait_until};
+use headgate_tests::{Bootstrap, Collector, Envoy, headgate_binary, repository, shadow_wasm, wait_until};
 use serde_json::{Value, json};
 
 use crate::load::{Manner, pass};
@@ -42,9 +41,9 @@ impl Demo {
     async fn shadow(&mut self, show: &mut Show, name: &str, fault: Option<Fault>, recommended: &str) -> Result<()> {
         let (stable, shadow) = (Server::start(OLD, None)?, Server::start(NEW, fault)?);
         let path = self.world.path(&format!("{name}.jsonl"));
-        let collector = Collector::start(&path)?;
+        let collector = Collector::start(&path, None)?;
         let mut bootstrap = Bootstrap::filter_state()?.edit(|b| b["stats_flush_interval"] = json!("0.5s"));
-        bootstrap.add_cluster("model-v1", "collector", collector.addr.parse()?)?;
+        bootstrap.add_cluster("model-v1", "collector", collector.addr())?;
         let envoy = Envoy::builder(bootstrap)
             .wasm(&shadow_wasm()?)
             .cluster("model-v1", stable.addr)
@@ -180,38 +179,4 @@ async fn answer(arguments: &[&str]) -> Result<Value> {
     serde_json::from_slice(&output.stdout).with_context(|| {
         format!("`headgate {}` said: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr))
     })
-}
-
-/// `headgate shadow collect`, ended by its own id when dropped.
-struct Collector {
-    child: Child,
-    addr: String,
-}
-
-impl Collector {
-    fn start(out: &Path) -> Result<Self> {
-        let mut child = Command::new(headgate_binary()?)
-            .args(["shadow", "collect", "--listen", "127.0.0.1:0", "--json", "--out"])
-            .arg(out)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = child.stdout.take();
-        let mut collector = Self { child, addr: String::new() };
-        let mut line = String::new();
-        if let Some(stdout) = stdout {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
-        let told: Value = serde_json::from_str(&line).with_context(|| format!("the collector said {line:?}"))?;
-        collector.addr = told["listening"].as_str().ok_or_else(|| anyhow!("it says no address: {line}"))?.to_owned();
-        Ok(collector)
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        // One that has already ended has nothing left to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
