@@ -256,8 +256,30 @@ fn spending_bounds() {
     ] {
         let found = bounds(&looks, 0.05, spending, true).unwrap();
         for ((bound, expected), printed) in found.iter().zip(expected).zip(printed) {
-            within(*bound, expected, 1e-7);
+            within(*bound, expected, 1e-9);
             assert!((bound - printed).abs() < 1.5e-4, "{found:?}");
+        }
+    }
+    // Looks that lie close together, by the same recursion of 4,000 points a look (numpy).
+    for (looks, alpha, spending, two_sided, expected) in [
+        (
+            [0.15, 0.43, 0.43002, 0.82],
+            0.05,
+            Spending::Pocock,
+            false,
+            [2.274568512558, 2.070375971991, 2.086178162113, 1.970527752159],
+        ),
+        (
+            [0.1, 0.3, 0.301, 0.9],
+            0.01,
+            Spending::OBrienFleming,
+            true,
+            [8.799158954365, 4.992725563943, 5.027133369788, 2.738336744229],
+        ),
+    ] {
+        let found = bounds(&looks, alpha, spending, two_sided).unwrap();
+        for (bound, expected) in found.iter().zip(expected) {
+            within(*bound, expected, 1e-9);
         }
     }
     // One look spends all of alpha.

@@ -4,7 +4,6 @@
 //! by each fraction of the information; looks may come at any time, as long as their data do not choose it. Bounds by the recursion of
 //! Armitage, McPherson and Rowe 1969 (Jennison and Turnbull 2000, "Group Sequential Methods", ch. 19), integrated numerically.
 
-use super::super::evalue::crossing;
 use super::super::normal;
 use super::super::reason::{Reason, probability};
 
@@ -33,12 +32,11 @@ impl Spending {
     }
 }
 
-/// Points at which densities are held between looks.
-const POINTS: usize = 240;
 /// No z beyond this has a chance that matters (1e-15).
 const FARTHEST: f64 = 8.0;
 
-/// Bounds for |z| (`two_sided`) or z at each look, given the information fractions of the looks so far: rising, in (0, 1].
+/// Bounds for |z| (`two_sided`) or z at each look, given the information fractions of the looks so far: rising, in (0, 1]. To
+/// 1e-9 for bounds up to 8; larger ones, where no probability is, a little low.
 ///
 /// Each side spends its half of alpha by the function, as in the R package ldbounds and in SAS. A look that may spend nothing
 /// has the bound infinity. Degenerate: [`Reason::TooFew`] without looks, [`Reason::OutOfRange`] for fractions that do not rise.
@@ -47,9 +45,7 @@ pub fn bounds(fractions: &[f64], alpha: f64, spending: Spending, two_sided: bool
     if fractions.is_empty() {
         return Err(Reason::TooFew { what: "looks", have: 0.0, need: 1.0 });
     }
-    let mut found = Vec::with_capacity(fractions.len());
-    let mut walk = Walk::default();
-    let (mut before, mut spent) = (0.0, 0.0);
+    let mut before = 0.0;
     for fraction in fractions {
         if !(*fraction > before && *fraction <= 1.0) {
             return Err(Reason::OutOfRange {
@@ -58,24 +54,20 @@ pub fn bounds(fractions: &[f64], alpha: f64, spending: Spending, two_sided: bool
                 allowed: "above the last look's and at most 1",
             });
         }
+        before = *fraction;
+    }
+    let mut found = Vec::with_capacity(fractions.len());
+    let mut walk = Walk::default();
+    let mut spent = 0.0;
+    for (look, fraction) in fractions.iter().enumerate() {
         let may = spending.spent(side, *fraction);
         let now = may - spent;
-        let bound = if now > 0.0 {
-            // Some have crossed before, so fewer are left than without earlier looks: the bound is at most this.
-            let most = normal::isf(now) + 1e-9;
-            // ln, because early looks spend 1e-7 of it.
-            let over = |z: f64| walk.exceed(*fraction, z).max(1e-300).ln() - now.ln();
-            let near = most - 1.0;
-            let least = if over(near) >= 0.0 { near } else { -FARTHEST };
-            crossing(least, most, over)
-        } else {
-            f64::INFINITY
-        };
+        let bound = if now > 0.0 { walk.bound(*fraction, now) } else { f64::INFINITY };
         found.push(bound);
-        if found.len() < fractions.len() {
-            walk.step(*fraction, bound, two_sided);
+        if let Some(next) = fractions.get(look + 1) {
+            walk.step(*fraction, *next, bound, two_sided);
         }
-        (before, spent) = (*fraction, may);
+        spent = may;
     }
     Ok(found)
 }
@@ -84,54 +76,109 @@ pub fn bounds(fractions: &[f64], alpha: f64, spending: Spending, two_sided: bool
 #[derive(Default)]
 struct Walk {
     at: f64,
-    /// (score, density times Simpson's weight).
+    /// (score, density times the rule's weight).
     points: Vec<(f64, f64)>,
 }
 
 impl Walk {
-    /// P(not crossed before, and z >= bound at `fraction`).
-    fn exceed(&self, fraction: f64, bound: f64) -> f64 {
-        let step = (fraction - self.at).sqrt();
-        let score = bound * fraction.sqrt();
-        if self.points.is_empty() {
-            return normal::sf(score / step);
+    /// The bound that is crossed with the probability `now` at `fraction`, if it was not before.
+    ///
+    /// Newton's method on the logarithm, because early looks spend 1e-7. A normal distribution cut to an interval at each look keeps a
+    /// concave log density (Prekopa 1973, "On logarithmic concave measures and functions", theorem 6), so the logarithm of what lies above z is concave too, and
+    /// from a z that is too large each step falls towards the root and never beyond it. Without earlier looks more would be
+    /// left to cross, so their quantile is such a z.
+    fn bound(&self, fraction: f64, now: f64) -> f64 {
+        let mut z = normal::isf(now);
+        for _ in 0..100 {
+            let (above, density) = self.exceed(fraction, z);
+            let step = if above > 1e-290 { (above.ln() - now.ln()) * above / density } else { -1.0 };
+            z += step;
+            if step.abs() <= 1e-9 {
+                break;
+            }
         }
-        self.points.iter().map(|(from, weight)| weight * normal::sf((score - from) / step)).sum()
+        z
     }
 
-    fn step(&mut self, fraction: f64, bound: f64, two_sided: bool) {
+    /// P(not crossed before, and z >= bound at `fraction`), and how fast that falls as the bound rises.
+    fn exceed(&self, fraction: f64, bound: f64) -> (f64, f64) {
+        let step = (fraction - self.at).sqrt();
+        let score = bound * fraction.sqrt();
+        let start = [(0.0, 1.0)];
+        let points = if self.points.is_empty() { start.as_slice() } else { self.points.as_slice() };
+        let (mut above, mut density) = (0.0, 0.0);
+        for (from, weight) in points {
+            let z = (score - from) / step;
+            above += weight * normal::sf(z);
+            density += weight * normal::pdf(z);
+        }
+        (above, density * fraction.sqrt() / step)
+    }
+
+    /// To the look at `fraction`, which is crossed at `bound`, before one at `next`.
+    fn step(&mut self, fraction: f64, next: f64, bound: f64, two_sided: bool) {
         let step = (fraction - self.at).sqrt();
         let high = bound.min(FARTHEST) * fraction.sqrt();
-        let low = if two_sided { -high } else { -FARTHEST * fraction.sqrt() };
-        let width = (high - low) / POINTS as f64;
+        let low = if two_sided { 0.0 } else { -FARTHEST * fraction.sqrt() };
+        // What is integrated over these points is as smooth as a normal density of the last step times one of the next.
+        let smooth = (step.powi(-2) + (next - fraction).recip()).sqrt().recip();
         let old = std::mem::take(&mut self.points);
-        let at = |i: usize| {
-            let score = low + width * i as f64;
-            let density = if old.is_empty() {
-                normal::pdf(score / step) / step
-            } else {
-                old.iter().map(|(from, weight)| weight * normal::pdf((score - from) / step)).sum::<f64>() / step
-            };
-            let simpson = if i == 0 || i == POINTS {
-                1.0
-            } else if i % 2 == 1 {
-                4.0
-            } else {
-                2.0
-            };
-            (score, density * simpson * width / 3.0)
-        };
-        // With bounds on both sides the density is even.
-        let worked_out = if two_sided { POINTS / 2 } else { POINTS };
-        let mut points: Vec<(f64, f64)> = (0..=worked_out).map(at).collect();
-        for i in (0..POINTS - worked_out).rev() {
-            if let Some((score, weight)) = points.get(i).copied() {
-                points.push((-score, weight));
+        let density = |score: f64| {
+            if old.is_empty() {
+                return normal::pdf(score / step) / step;
             }
+            let part = |(from, weight): &(f64, f64)| {
+                let z = (score - from) / step;
+                if z.abs() > FAR { 0.0 } else { weight * normal::pdf(z) }
+            };
+            old.iter().map(part).sum::<f64>() / step
+        };
+        let mut points: Vec<(f64, f64)> =
+            gauss(low, high, smooth).into_iter().map(|(score, weight)| (score, weight * density(score))).collect();
+        if two_sided {
+            // With bounds on both sides the density is even.
+            let mirrored: Vec<(f64, f64)> = points.iter().map(|(score, weight)| (-score, *weight)).collect();
+            points.extend(mirrored);
         }
         self.points = points;
         self.at = fraction;
     }
+}
+
+/// A normal density so many deviations out adds nothing: below 1e-17 of its peak.
+const FAR: f64 = 9.0;
+/// Gauss and Legendre's rule with 20 points: abscissas above 0 and their weights.
+const RULE: [(f64, f64); 10] = [
+    (0.076_526_521_133_497_33, 0.152_753_387_130_725_85),
+    (0.227_785_851_141_645_08, 0.149_172_986_472_603_75),
+    (0.373_706_088_715_419_56, 0.142_096_109_318_382_05),
+    (0.510_867_001_950_827_1, 0.131_688_638_449_176_63),
+    (0.636_053_680_726_515, 0.118_194_531_961_518_42),
+    (0.746_331_906_460_150_8, 0.101_930_119_817_240_44),
+    (0.839_116_971_822_218_8, 0.083_276_741_576_704_75),
+    (0.912_234_428_251_326, 0.062_672_048_334_109_06),
+    (0.963_971_927_277_913_8, 0.040_601_429_800_386_94),
+    (0.993_128_599_185_094_9, 0.017_614_007_139_152_12),
+];
+/// Most panels of [`gauss`].
+const MOST_PANELS: f64 = 200.0;
+
+/// Points with weights that integrate from `low` to `high` what is as smooth as a normal density of deviation `smooth`.
+///
+/// Panels are at most 7 deviations wide. With 20 points the error is `h^41 2^41 (20!)^4 / (41 (40!)^3)` times the 40th derivative (Abramowitz and
+/// Stegun 25.4.30, `h` half a panel), of which a normal density's is at most `40! / (20! 2^20)` of its peak over `smooth^40`: below
+/// 1e-14 of peak times panel for h = 3.5.
+fn gauss(low: f64, high: f64, smooth: f64) -> Vec<(f64, f64)> {
+    let panels = ((high - low) / (7.0 * smooth)).ceil().clamp(1.0, MOST_PANELS);
+    let half = 0.5 * (high - low) / panels;
+    let mut points = Vec::with_capacity(panels as usize * 2 * RULE.len());
+    for panel in 0..panels as u32 {
+        let centre = low + half * f64::from(2 * panel + 1);
+        for (at, weight) in RULE {
+            points.extend([(centre - half * at, weight * half), (centre + half * at, weight * half)]);
+        }
+    }
+    points
 }
 
 /// The one-sided p-value that a look has to reach at `bound`: for people.
