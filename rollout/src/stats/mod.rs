@@ -28,6 +28,7 @@
 pub mod adaptive;
 pub mod anytime;
 pub mod bayes;
+mod beta;
 pub mod cell;
 pub mod compare;
 mod contrast;
