@@ -5,6 +5,8 @@
 //! again; it is never wrong, only slower.
 
 use std::borrow::Cow;
+#[cfg(feature = "shadow")]
+use std::cell::Cell;
 use std::cell::OnceCell;
 
 use crate::{View, cookie, host, query};
@@ -28,14 +30,34 @@ pub(crate) struct Reads<'t, 'v> {
     headers: [Kept<'t, 'v>; FEW],
     more: OnceCell<Box<[Kept<'t, 'v>; MORE]>>,
     properties: OnceCell<Box<[KeptProperty<'t>; PROPERTIES]>>,
+    /// Whether asking costs no call any more, so that no answer is kept.
+    #[cfg(feature = "shadow")]
+    whole: Cell<bool>,
 }
 
 impl<'t, 'v> Reads<'t, 'v> {
     pub(crate) fn new(view: &'v dyn View) -> Self {
-        Self { view, headers: [const { OnceCell::new() }; FEW], more: OnceCell::new(), properties: OnceCell::new() }
+        Self {
+            view,
+            headers: [const { OnceCell::new() }; FEW],
+            more: OnceCell::new(),
+            properties: OnceCell::new(),
+            #[cfg(feature = "shadow")]
+            whole: Cell::new(false),
+        }
+    }
+
+    /// What follows asks for most headers, and so does who copies the request.
+    #[cfg(feature = "shadow")]
+    pub(crate) fn whole(&self) {
+        self.whole.set(self.view.all_are_wanted());
     }
 
     pub(crate) fn header<'s>(&'s self, name: &'t str) -> Option<Cow<'s, [u8]>> {
+        #[cfg(feature = "shadow")]
+        if self.whole.get() {
+            return self.view.header(name);
+        }
         for cell in &self.headers {
             if let Some(value) = self.kept(cell, name) {
                 return value;

@@ -9,7 +9,7 @@ use headgate_contract::limits::REPLICATES;
 use headgate_contract::{MirrorBy, PluginConfig, Problems, Route, Shadow, Shadowing, check_header_name};
 
 use crate::checks::Checks;
-use crate::mirror::{SHARE, refusal};
+use crate::mirror::{MARK, SHARE, refusal};
 use crate::reads::Reads;
 use crate::split::{Bucketer, list_hash, purpose, reduce};
 use crate::{CopyRefusal, Env};
@@ -132,6 +132,12 @@ impl Shadowed {
         self.share > 0
     }
 
+    /// Headers that a usual request is asked for, where most requests are chosen.
+    pub(crate) fn usual_headers(&self) -> &'static [&'static str] {
+        let usual = self.segments.first().is_some_and(|share| *share >= SHARE / 2);
+        if usual { &[MARK, ":authority", "upgrade", ":method"] } else { &[] }
+    }
+
     /// Whether shares differ by segment, so that it must be known.
     pub(crate) fn by_segment(&self) -> bool {
         self.segments.len() > 1
@@ -161,6 +167,7 @@ impl Shadowed {
         if !chosen {
             return None;
         }
+        reads.whole();
         let buckets = u64::from(REPLICATES);
         let bucket = match key() {
             Some(key) => self.replicate.bucket(key, buckets),

@@ -161,7 +161,10 @@ impl RoutingTable {
             let key = ready.key.as_ref().and_then(Keys::first_header);
             let host = self.hosts.has_hosts().then_some(":authority");
             let rules = ready.overrides.iter().filter_map(Rule::header);
-            let mut names = distinct(ready.headers().chain(rules).chain(key).chain(host));
+            let names = ready.headers().chain(rules).chain(key).chain(host);
+            #[cfg(feature = "shadow")]
+            let names = names.chain(ready.shadow.iter().flat_map(|shadow| shadow.usual_headers().iter().copied()));
+            let mut names = distinct(names);
             names.retain(|name| !always.contains(name));
             // A usual request has a path, its key, and, where cookies matter, cookies.
             let found = always_found + names.iter().filter(|name| usual(name) || key == Some(**name)).count();

@@ -21,6 +21,12 @@ pub trait View {
         true
     }
 
+    /// Told when every header may be asked for, because the request is going to be copied. Whether asking is free from now on: a shell
+    /// that can reads them all at once.
+    fn all_are_wanted(&self) -> bool {
+        false
+    }
+
     /// Whether the request ends with its headers: it has no body (Envoy's `end_of_stream`).
     fn ends_with_headers(&self) -> bool;
 }
