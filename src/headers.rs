@@ -66,18 +66,70 @@ impl HeaderMap {
 
     /// Every value of a header, joined by `,` (RFC 9110, section 5.3).
     #[cfg(feature = "shadow")]
-    pub(crate) fn joined(&self, name: &str) -> Option<Vec<u8>> {
-        let mut all: Option<Vec<u8>> = None;
-        for (_, value) in self.pairs().filter(|(n, _)| *n == name.as_bytes()) {
-            match &mut all {
-                None => all = Some(value.to_vec()),
-                Some(all) => {
-                    all.push(b',');
-                    all.extend_from_slice(value);
+    pub(crate) fn joined(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let Pairs { sizes, text } = self.pairs();
+        let mut all: Option<Cow<'_, [u8]>> = None;
+        let mut at = 0_u64;
+        for (name_len, value_len) in lengths_of(sizes) {
+            if name_len as usize == name.len() {
+                let Some(rest) = usize::try_from(at).ok().and_then(|at| text.get(at..)) else { break };
+                let value = rest.strip_prefix(name.as_bytes()).and_then(|rest| rest.get(1..));
+                match (value.and_then(|rest| rest.get(..value_len as usize)), &mut all) {
+                    (None, _) => {}
+                    (Some(value), None) => all = Some(Cow::Borrowed(value)),
+                    (Some(value), Some(all)) => {
+                        all.to_mut().push(b',');
+                        all.to_mut().extend_from_slice(value);
+                    }
                 }
             }
+            at += u64::from(name_len) + u64::from(value_len) + 2;
         }
         all
+    }
+
+    /// The pairs but for those that `leaves_out` names, and `more` behind them, serialized. What stays side by side is copied
+    /// at once.
+    #[cfg(feature = "shadow")]
+    pub(crate) fn edited<'m>(
+        &self,
+        leaves_out: impl Fn(&[u8], &[u8]) -> bool,
+        more: impl Iterator<Item = (&'m [u8], &'m [u8])> + Clone,
+    ) -> Vec<u8> {
+        let Pairs { sizes, text } = self.pairs();
+        let longer: usize = more.clone().map(|(name, value)| 8 + name.len() + value.len() + 2).sum();
+        let mut out = Vec::with_capacity(4 + sizes.len() + text.len() + longer);
+        out.extend_from_slice(&[0; 4]);
+        let mut runs: Vec<core::ops::Range<usize>> = Vec::with_capacity(8);
+        let mut at = 0;
+        for ((name, value), size) in self.pairs().zip(sizes.as_chunks::<8>().0) {
+            let end = at + name.len() + value.len() + 2;
+            if !leaves_out(name, value) {
+                out.extend_from_slice(size);
+                match runs.last_mut().filter(|run| run.end == at) {
+                    Some(run) => run.end = end,
+                    None => runs.push(at..end),
+                }
+            }
+            at = end;
+        }
+        let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+        for (name, value) in more.clone() {
+            out.extend_from_slice(&size(name.len()));
+            out.extend_from_slice(&size(value.len()));
+        }
+        let count = size((out.len() - 4) / 8);
+        for run in runs {
+            out.extend_from_slice(text.get(run).unwrap_or_default());
+        }
+        for text in more.flat_map(|(name, value)| [name, value]) {
+            out.extend_from_slice(text);
+            out.push(0);
+        }
+        if let Some(first) = out.first_chunk_mut() {
+            *first = count;
+        }
+        out
     }
 
     /// The `cookie` header; several lines of it are joined by `; ` (RFC 9113, section 8.2.3).
@@ -170,6 +222,32 @@ mod tests {
         huge[4..8].fill(0xff);
         assert_eq!(HeaderMap::new(huge).first("bb"), None);
         assert_eq!(HeaderMap::new(vec![0xff; 64]).first("bb"), None);
+    }
+
+    #[cfg(feature = "shadow")]
+    #[test]
+    fn values_of_one_name_are_joined() {
+        let map = HeaderMap::new(serialize(&[(b"a", b"1"), (b"b", b"2"), (b"a", b""), (b"a", b"3"), (b"c", b"")]));
+        assert_eq!(map.joined("a").as_deref(), Some(&b"1,,3"[..]));
+        assert_eq!(map.joined("b"), Some(Cow::Borrowed(&b"2"[..])));
+        assert_eq!((map.joined("c").as_deref(), map.joined("d")), (Some(&b""[..]), None));
+    }
+
+    #[cfg(feature = "shadow")]
+    #[test]
+    fn an_edited_map_is_what_stays_and_what_is_added_cut_anywhere_or_not() {
+        let pairs: &[(&[u8], &[u8])] =
+            &[(b":path", b"/"), (b"x", b"1"), (b"y", b""), (b"x", b"2"), (b"z", b"\0"), (b"x", b"3")];
+        let whole = serialize(pairs);
+        let more: [(&[u8], &[u8]); 2] = [(b"n", b"new"), (b"", b"")];
+        for cut in 0..=whole.len() {
+            let map = HeaderMap::new(whole[..cut].to_vec());
+            let expect: Vec<_> = map.pairs().filter(|(name, _)| *name != b"x").chain(more).collect();
+            assert_eq!(map.edited(|name, _| name == b"x", more.into_iter()), serialize(&expect), "cut at {cut}");
+            let expect: Vec<_> = map.pairs().filter(|(_, value)| *value != b"2").collect();
+            assert_eq!(map.edited(|_, value| value == b"2", [].into_iter()), serialize(&expect), "cut at {cut}");
+        }
+        assert_eq!(HeaderMap::new(vec![0xff; 64]).edited(|_, _| false, [].into_iter()), [0; 4]);
     }
 
     #[test]

@@ -126,12 +126,12 @@ pub(crate) struct Body {
 
 impl Body {
     pub(crate) fn new(keep: Keep, limit: usize, coding: Coding) -> Self {
-        let raw = Sink::new(Keep::Digest, limit);
+        let raw = || Some(Sink::new(Keep::Digest, limit));
         let (way, raw) = match (keep, &coding) {
             (Keep::Nothing, _) => (Way::Nothing, None),
             (_, Coding::Identity) => (Way::Plain(Sink::new(keep, limit)), None),
-            (_, Coding::Gzip) => (Way::Gzip(Box::new(Gunzip::new(Sink::new(keep, limit)))), Some(raw)),
-            (_, Coding::Other(_)) => (Way::Foreign(Sink::new(keep, limit)), Some(raw)),
+            (_, Coding::Gzip) => (Way::Gzip(Box::new(Gunzip::new(Sink::new(keep, limit)))), raw()),
+            (_, Coding::Other(_)) => (Way::Foreign(Sink::new(keep, limit)), raw()),
         };
         Self { wanted: keep != Keep::Nothing, way, coding, raw, broken: false }
     }

@@ -138,7 +138,7 @@ impl Rules {
 
     /// Begins an answer whose headers have come. `header` gives the value of one by its name (lower case); of one that came several times, its values
     /// joined by `,` as HTTP means them.
-    pub fn side(&self, status: u16, header: impl FnMut(&str) -> Option<Vec<u8>>) -> Side {
+    pub fn side<V: AsRef<[u8]>>(&self, status: u16, header: impl FnMut(&str) -> Option<V>) -> Side {
         Side::new(self, status, header)
     }
 

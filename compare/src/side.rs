@@ -26,12 +26,11 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    fn new(mut bytes: Vec<u8>) -> Self {
+    fn new(bytes: &[u8]) -> Self {
         if bytes.len() > HEADER_BYTES {
-            return Self::Long(bytes.len(), digest::of(&bytes));
+            return Self::Long(bytes.len(), digest::of(bytes));
         }
-        bytes.shrink_to_fit();
-        Self::Short(bytes)
+        Self::Short(bytes.to_vec())
     }
 
     fn held(&self) -> usize {
@@ -43,23 +42,20 @@ impl Value {
 }
 
 impl Side {
-    pub(crate) fn new(rules: &Rules, status: u16, mut header: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
+    pub(crate) fn new<V: AsRef<[u8]>>(rules: &Rules, status: u16, mut header: impl FnMut(&str) -> Option<V>) -> Self {
         let limit = rules.body_bytes();
-        let kind = header("content-type").unwrap_or_default();
-        let kind = kind.trim_ascii().to_ascii_lowercase();
-        // Not gRPC-Web, which has its trailers in the body.
-        let is_grpc = kind
-            .strip_prefix(b"application/grpc")
-            .is_some_and(|rest| rest.first().is_none_or(|b| matches!(b, b'+' | b';' | b' ')));
+        let is_grpc = header("content-type").is_some_and(|kind| is_grpc(kind.as_ref()));
         let (grpc, body) = if is_grpc {
-            let status = header("grpc-status").and_then(|value| number(&value));
-            (Some(status), Body::grpc(limit, Coding::of(header("grpc-encoding").as_deref())))
+            let status = header("grpc-status").and_then(|value| number(value.as_ref()));
+            let coding = header("grpc-encoding");
+            (Some(status), Body::grpc(limit, Coding::of(coding.as_ref().map(V::as_ref))))
         } else {
             let keep = rules.keep();
             let coding = if keep == Keep::Nothing { None } else { header("content-encoding") };
-            (None, Body::new(keep, limit, Coding::of(coding.as_deref())))
+            (None, Body::new(keep, limit, Coding::of(coding.as_ref().map(V::as_ref))))
         };
-        let headers = rules.compared_headers().iter().map(|name| header(name).map(Value::new)).collect();
+        let value = |name: &String| header(name).map(|value| Value::new(value.as_ref()));
+        let headers = rules.compared_headers().iter().map(value).collect();
         Self { status, headers, grpc, body, finished: false }
     }
 
@@ -136,6 +132,15 @@ impl Side {
     pub(crate) const fn body(&self) -> &Body {
         &self.body
     }
+}
+
+/// Whether a `content-type` is gRPC's. Not that of gRPC-Web, which has its trailers in the body.
+fn is_grpc(kind: &[u8]) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let Some((start, rest)) = kind.trim_ascii().split_at_checked(GRPC.len()) else { return false };
+    // Most are ruled out by their last letter.
+    let may_be = start.last().is_some_and(|last| last.eq_ignore_ascii_case(&b'c'));
+    may_be && start.eq_ignore_ascii_case(GRPC) && rest.first().is_none_or(|b| matches!(b, b'+' | b';' | b' '))
 }
 
 fn number(value: &[u8]) -> Option<u64> {

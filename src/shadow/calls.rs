@@ -6,11 +6,11 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use fnv::FnvHashMap;
 use headgate_compare::{Rules, Side};
 use proxy_wasm::types::{BufferType, MapType};
+use rustc_hash::FxHashMap;
 
-use super::desk::Desk;
+use super::desk::{Desk, Entry};
 use super::pair::{Failure, Role};
 use super::records::{Records, TIMEOUT};
 use crate::headers::HeaderMap;
@@ -36,7 +36,7 @@ enum What {
 }
 
 thread_local! {
-    static CALLS: RefCell<FnvHashMap<u32, Waiting>> = RefCell::default();
+    static CALLS: RefCell<FxHashMap<u32, Waiting>> = RefCell::default();
 }
 
 /// Sends a copy as `root`; `false` when Envoy does not take it.
@@ -76,8 +76,7 @@ pub(crate) fn answered(token: u32, headers: usize, size: usize, trailers: usize)
 fn copy_answered(desk: &RefCell<Desk>, number: u32, role: Role, headers: usize, size: usize, trailers: usize) {
     let now = host::monotonic();
     let Ok(mut desk) = desk.try_borrow_mut() else { return };
-    let Some(entry) = desk.entry(number) else { return };
-    let answer = match entry.live.table.rules(entry.route) {
+    let answer = |entry: &Entry| match entry.live.table.rules(entry.route) {
         Some(rules) if headers > 0 => read(rules, size, trailers),
         _ => Err(Failure::Incomplete),
     };
@@ -141,7 +140,12 @@ fn read(rules: &Rules, size: usize, trailers: usize) -> Result<Side, Failure> {
 
 /// The status of a response; 0 when it has none.
 pub(crate) fn status(map: &HeaderMap) -> u16 {
-    map.first(":status").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0)
+    match map.first(":status") {
+        Some(digits @ [_, _, _]) if digits.iter().all(u8::is_ascii_digit) => {
+            digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'))
+        }
+        _ => 0,
+    }
 }
 
 /// `proxy_on_delete` of a root context: its calls are cancelled by Envoy.
@@ -157,7 +161,7 @@ pub(crate) fn root_is_gone(root: u32) {
             What::Batch(records) => arrived(&desk, records, false),
             What::Copy(number, role) => {
                 if let Ok(mut desk) = desk.try_borrow_mut() {
-                    desk.answered(number, role, Err(Failure::Reconfigured), now);
+                    desk.answered(number, role, |_| Err(Failure::Reconfigured), now);
                 }
             }
         }

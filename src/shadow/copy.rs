@@ -7,16 +7,18 @@
 use headgate_contract::{PluginConfig, Route, Shadow};
 use headgate_routing::MARK;
 
+use crate::headers::HeaderMap;
+
 /// Not carried over. `te` is, when it says `trailers`: gRPC needs it.
-const FRAMING: [&[u8]; 8] = [
-    b"content-length",
-    b"transfer-encoding",
-    b"connection",
-    b"keep-alive",
-    b"proxy-connection",
-    b"upgrade",
-    b"expect",
-    b"host",
+const FRAMING: [&str; 8] = [
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "upgrade",
+    "expect",
+    "host",
 ];
 
 /// Request headers that only the filter writes, on requests of a route.
@@ -27,69 +29,58 @@ pub(crate) fn own<'c>(config: &'c PluginConfig, route: &'c Route) -> [Option<&'c
     ]
 }
 
-/// The headers of a copy. `request` are those that the upstream would get; `own` see [`own`]; `replaced` the names and values of
-/// `replaceHeaders`, `None` for a value that this process does not have; `body` whether the request has one, be it empty.
-pub(crate) fn headers<'r>(
-    request: impl Iterator<Item = (&'r [u8], &'r [u8])>,
-    shadow: &'r Shadow,
-    own: [Option<&str>; 2],
-    replaced: &'r [(String, Option<Vec<u8>>)],
-) -> Vec<(&'r [u8], &'r [u8])> {
-    let mut out = Vec::with_capacity(24);
-    for (name, value) in request {
-        let is = |other: &str| name == other.as_bytes();
-        let left_out = FRAMING.contains(&name)
-            || (name == b"te" && value != b"trailers")
-            || name.starts_with(b"x-envoy-")
-            || is(MARK)
-            || own.iter().flatten().any(|own| is(own))
-            || shadow.drop_headers.iter().any(|dropped| is(dropped))
-            || replaced.iter().any(|(replaced, _)| is(replaced));
-        if left_out {
-            continue;
-        }
-        match &shadow.host {
-            Some(host) if name == b":authority" => out.push((name, host.as_bytes())),
-            _ => out.push((name, value)),
-        }
-    }
-    out.push((MARK.as_bytes(), b"1"));
-    for (name, value) in replaced {
-        if let Some(value) = value {
-            out.push((name.as_bytes(), value));
-        }
-    }
-    out
+/// The headers of a route's copies: what they do not carry over, and what they have instead.
+#[derive(Debug, Default)]
+pub(crate) struct Copied {
+    left_out: Vec<String>,
+    /// Which of them may be a name, by [`sign`]: most names are none.
+    signs: u64,
+    more: Vec<(String, Vec<u8>)>,
 }
 
-/// Pairs in the ABI's serialization: see the module `headers`.
-pub(crate) fn serialize(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
-    let len = 4 + pairs.iter().map(|(name, value)| 8 + name.len() + value.len() + 2).sum::<usize>();
-    let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-    let mut out = Vec::with_capacity(len);
-    out.extend_from_slice(&size(pairs.len()));
-    for (name, value) in pairs {
-        out.extend_from_slice(&size(name.len()));
-        out.extend_from_slice(&size(value.len()));
-    }
-    for (name, value) in pairs {
-        for text in [name, value] {
-            out.extend_from_slice(text);
-            out.push(0);
+impl Copied {
+    /// `own` see [`own`]; `replaced` the names and values of `replaceHeaders`, `None` for a value that this process does not have.
+    pub(crate) fn new(shadow: &Shadow, own: [Option<&str>; 2], replaced: Vec<(String, Option<Vec<u8>>)>) -> Self {
+        let mut left_out: Vec<String> =
+            FRAMING.into_iter().chain([MARK]).chain(own.into_iter().flatten()).map(str::to_owned).collect();
+        left_out.extend(shadow.drop_headers.iter().cloned());
+        left_out.extend(replaced.iter().map(|(name, _)| name.clone()));
+        let mut more = Vec::new();
+        if let Some(host) = &shadow.host {
+            left_out.push(":authority".to_owned());
+            more.push((":authority".to_owned(), host.clone().into_bytes()));
         }
+        more.push((MARK.to_owned(), b"1".to_vec()));
+        more.extend(replaced.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        let signs = left_out.iter().fold(0, |signs, name| signs | sign(name.as_bytes()));
+        Self { left_out, signs, more }
     }
-    out
+
+    /// Of one copy, serialized. `request` are those that the upstream would get.
+    pub(crate) fn headers(&self, request: &HeaderMap) -> Vec<u8> {
+        let left_out = |name: &[u8], value: &[u8]| {
+            (self.signs & sign(name) != 0 && self.left_out.iter().any(|left_out| left_out.as_bytes() == name))
+                || (name == b"te" && value != b"trailers")
+                || name.starts_with(b"x-envoy-")
+        };
+        request.edited(left_out, self.more.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())))
+    }
+}
+
+/// One of 64 bits, by a name's length and first letter.
+fn sign(name: &[u8]) -> u64 {
+    1 << ((name.len() * 11 + usize::from(name.first().copied().unwrap_or_default())) % 64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::headers::HeaderMap;
 
     fn copied(shadow: &Shadow, replaced: &[(String, Option<Vec<u8>>)], request: &[(&str, &str)]) -> Vec<String> {
         let pairs = request.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let headers = headers(pairs, shadow, [Some("x-variant"), None], replaced);
-        let map = HeaderMap::new(serialize(&headers));
+        let request = HeaderMap::new(HeaderMap::default().edited(|_, _| false, pairs));
+        let copied = Copied::new(shadow, [Some("x-variant"), None], replaced.to_vec());
+        let map = HeaderMap::new(copied.headers(&request));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         map.pairs().map(|(name, value)| format!("{}={}", text(name), text(value))).collect()
     }

@@ -12,10 +12,12 @@ use headgate_compare::record::Answer;
 use headgate_compare::{Rules, Side, Verdict, Wanted};
 use headgate_contract::{Comparison, NoiseCopy, PluginConfig};
 use headgate_routing::{CopyRefusal, RoutingTable, Sampled};
+use rustc_hash::FxHashMap;
 
 use super::backoff::{Backoff, Sign};
 use super::board::{Board, Compared};
 use super::budget::{Budget, Over};
+use super::copy::{self, Copied};
 use super::notes::Notes;
 use super::pair::{Answers, Ending, Failure, Noise, Pair, Request, Role};
 use super::records::{Facts, Records, Told};
@@ -30,8 +32,8 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Shadows {
     pub(crate) board: Board,
-    /// By route: `replaceHeaders`, with the values that this process has.
-    pub(crate) replaced: Vec<Vec<(String, Option<Vec<u8>>)>>,
+    /// By route: the headers of its copies.
+    pub(crate) copied: Vec<Copied>,
     /// `authorization` of batches of records, as this process has it.
     pub(crate) token: Option<Vec<u8>>,
     /// None where no route has a shadow.
@@ -42,15 +44,17 @@ impl Shadows {
     /// Of a table that may come into force.
     pub(crate) fn new(table: &RoutingTable, env: &dyn Fn(&str) -> Option<Vec<u8>>) -> Self {
         let config = table.config();
-        let replaced = config.routes.iter().map(|route| {
-            let headers = route.shadow.iter().flat_map(|shadow| &shadow.replace_headers);
+        let copied = config.routes.iter().map(|route| {
+            let Some(shadow) = &route.shadow else { return Copied::default() };
             let value = |value: Option<&String>, name: Option<&String>| match value {
                 Some(value) => Some(value.clone().into_bytes()),
                 None => name.and_then(|name| env(name)),
             };
-            headers.map(|of| (of.name.clone(), value(of.value.as_ref(), of.env.as_ref()))).collect()
+            let headers = shadow.replace_headers.iter();
+            let replaced = headers.map(|of| (of.name.clone(), value(of.value.as_ref(), of.env.as_ref()))).collect();
+            Copied::new(shadow, copy::own(config, route), replaced)
         });
-        let replaced = replaced.collect();
+        let copied = copied.collect();
         let wanted = config.routes.iter().any(|route| route.shadow.is_some());
         let desk = DESKS.with(|desks| {
             let mut desks = desks.try_borrow_mut().ok()?;
@@ -67,7 +71,7 @@ impl Shadows {
         let token = (config.shadowing.records.as_ref())
             .and_then(|records| env(records.token_env.as_ref()?))
             .map(|token| [b"Bearer ", token.as_slice()].concat());
-        Self { board: Board::new(table), replaced, token, desk }
+        Self { board: Board::new(table), copied, token, desk }
     }
 }
 
@@ -115,7 +119,7 @@ pub(crate) struct Desk {
     budget: Budget,
     /// Clusters that did not take the last copies.
     pub(crate) backoff: Backoff,
-    entries: FnvHashMap<u32, Entry>,
+    entries: FxHashMap<u32, Box<Entry>>,
     next: u32,
     routes: FnvHashMap<String, Kept>,
     /// Where records go, if anywhere.
@@ -127,12 +131,28 @@ pub(crate) struct Desk {
     killed_routes: Vec<String>,
 }
 
+impl Budget {
+    /// After anything happened to a request: what it holds now. If that is too much, it lets go.
+    fn reckon(&mut self, entry: &mut Entry) {
+        let (before, after) = (entry.pair.reckoned, entry.pair.held(entry.sent_bytes));
+        // What was reckoned for a body that is still to come stays reckoned.
+        let after = if entry.pair.gathers() { after.max(before) } else { after };
+        entry.pair.reckoned = after;
+        if !self.change(before, after) {
+            entry.pair.spoil(Ending::Dropped(Over::Bytes));
+            let less = entry.pair.held(entry.sent_bytes);
+            self.change(after, less);
+            entry.pair.reckoned = less;
+        }
+    }
+}
+
 impl Desk {
     fn new(config: &PluginConfig) -> Self {
         Self {
             budget: Budget::new(&config.shadowing.budget),
             backoff: Backoff::default(),
-            entries: FnvHashMap::default(),
+            entries: FxHashMap::default(),
             next: 0,
             routes: FnvHashMap::default(),
             records: None,
@@ -213,13 +233,27 @@ impl Desk {
             sent_bytes: 0,
             notes,
         };
-        self.entries.insert(number, entry);
+        self.entries.insert(number, Box::new(entry));
         Ok(number)
     }
 
-    /// A request by its number.
+    /// A request by its number. What it holds and whether it is over are not looked at: see [`Self::with`].
     pub(crate) fn entry(&mut self, number: u32) -> Option<&mut Entry> {
-        self.entries.get_mut(&number)
+        self.entries.get_mut(&number).map(|entry| &mut **entry)
+    }
+
+    /// Does something to a request: reckons what it then holds, and ends it when nothing more will come.
+    pub(crate) fn with<T>(&mut self, number: u32, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        let entry = self.entries.get_mut(&number)?;
+        let result = change(entry);
+        self.budget.reckon(entry);
+        if entry.pair.is_over()
+            && let Some(entry) = self.entries.remove(&number)
+        {
+            self.budget.release(entry.pair.reckoned);
+            self.end(*entry);
+        }
+        Some(result)
     }
 
     /// Takes a request in whose shadow is not to be asked now: what becomes of the user's answer is looked at all the same.
@@ -239,42 +273,26 @@ impl Desk {
         Ok(number)
     }
 
-    /// The answer of a call, or why none comes. `now` is monotonic, in nanoseconds.
-    pub(crate) fn answered(&mut self, number: u32, role: Role, answer: Result<Side, Failure>, now: u64) {
-        if let Some(Entry { live, route, pair, .. }) = self.entries.get_mut(&number) {
-            let shadow = live.table.route(*route).and_then(|of| of.shadow.as_ref());
-            let cluster = shadow.and_then(|shadow| match role {
-                Role::Shadow => Some(&shadow.cluster),
-                Role::Noise => shadow.noise.as_ref().map(|noise| &noise.cluster),
-            });
-            if let Some(cluster) = cluster {
-                let sign = answer.as_ref().map_or_else(|failure| failure.sign(), |_| Sign::Reached);
-                self.backoff.told(cluster, pair.sent(), sign, now);
-            }
-            pair.answered(role, answer, now);
-        }
-        self.settle(number);
-    }
-
-    /// After anything happened to a request: reckons what it holds, and ends it when nothing more will come.
-    pub(crate) fn settle(&mut self, number: u32) {
+    /// A call's answer, or why none comes; it is read by `answer`. `now` is monotonic, in nanoseconds.
+    pub(crate) fn answered(
+        &mut self,
+        number: u32,
+        role: Role,
+        answer: impl FnOnce(&Entry) -> Result<Side, Failure>,
+        now: u64,
+    ) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
-        let (before, after) = (entry.pair.reckoned, entry.pair.held(entry.sent_bytes));
-        // What was reckoned for a body that is still to come stays reckoned.
-        let after = if entry.pair.gathers() { after.max(before) } else { after };
-        entry.pair.reckoned = after;
-        if !self.budget.change(before, after) {
-            entry.pair.spoil(Ending::Dropped(Over::Bytes));
-            let less = entry.pair.held(entry.sent_bytes);
-            self.budget.change(after, less);
-            entry.pair.reckoned = less;
+        let answer = answer(entry);
+        let shadow = entry.live.table.route(entry.route).and_then(|of| of.shadow.as_ref());
+        let cluster = shadow.and_then(|shadow| match role {
+            Role::Shadow => Some(&shadow.cluster),
+            Role::Noise => shadow.noise.as_ref().map(|noise| &noise.cluster),
+        });
+        if let Some(cluster) = cluster {
+            let sign = answer.as_ref().map_or_else(|failure| failure.sign(), |_| Sign::Reached);
+            self.backoff.told(cluster, entry.pair.sent(), sign, now);
         }
-        if !entry.pair.is_over() {
-            return;
-        }
-        let Some(entry) = self.entries.remove(&number) else { return };
-        self.budget.release(entry.pair.reckoned);
-        self.end(entry);
+        self.with(number, |entry| entry.pair.answered(role, answer, now));
     }
 
     /// Counts what became of a request.
@@ -313,7 +331,11 @@ impl Desk {
         let Some(shadow) = &of.shadow else { return };
         let wanted = Wanted { values: shadow.record.values };
         let outcome = rules.compare(&answers.primary, &answers.shadow, wanted);
-        let mut kept = self.routes.get_mut(&of.name);
+        let matched = matches!(outcome.verdict, Verdict::Matched);
+        let opened = self.records.as_ref().is_some_and(Records::is_open);
+        // A match says nothing of noise, and leaves nothing behind where nobody takes records.
+        let wanted = !matched || opened || !matches!(answers.noise, Noise::None);
+        let mut kept = if wanted { self.routes.get_mut(&of.name) } else { None };
         let mut noise = None;
         match &answers.noise {
             Noise::None => {}
@@ -338,7 +360,6 @@ impl Desk {
         };
         series.compared(&compared, sampled.bucket);
         let Some(records) = self.records.as_mut().filter(|records| records.is_open()) else { return };
-        let matched = matches!(outcome.verdict, Verdict::Matched);
         let share = if matched { shadow.record.matches } else { 10_000 };
         if matched && !kept.is_some_and(|kept| due(&mut kept.matches, share)) {
             return;

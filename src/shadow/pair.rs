@@ -367,7 +367,7 @@ mod tests {
 
     fn side(body: &[u8]) -> Side {
         let rules = Rules::compile(&Comparison::default(), "compare", &mut Problems::default());
-        let mut side = rules.side(200, |_| None);
+        let mut side = rules.side(200, |_| None::<Vec<u8>>);
         side.chunk(body);
         side
     }

@@ -11,6 +11,7 @@ use headgate_routing::Sampled;
 use super::board::Series;
 use super::notes::Notes;
 use super::queue::{Batch, LeftOut, Queue};
+use crate::headers::HeaderMap;
 use crate::{counters, host};
 
 /// How long a batch's answer is waited for, in milliseconds.
@@ -156,7 +157,7 @@ impl Records {
         if let Some(token) = &self.token {
             headers.push((b"authorization", token));
         }
-        let headers = super::copy::serialize(&headers);
+        let headers = HeaderMap::default().edited(|_, _| false, headers.into_iter());
         Some((batch, cluster, headers))
     }
 

@@ -10,7 +10,7 @@ use super::backoff::Sign;
 use super::budget::Over;
 use super::calls;
 use super::copy;
-use super::desk::Desk;
+use super::desk::{Desk, Entry};
 use super::notes::Notes;
 use super::pair::{Ending, Failure, Request, Role};
 use crate::headers::HeaderMap;
@@ -103,9 +103,7 @@ impl Watch {
             }
         };
         let ends = request.ends;
-        let replaced = live.shadows.replaced.get(route).map(Vec::as_slice).unwrap_or_default();
-        let headers = copy::headers(map.pairs(), shadow, own, replaced);
-        let headers = copy::serialize(&headers);
+        let headers = live.shadows.copied.get(route)?.headers(map);
         let length = match map.first("content-length").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok()) {
             _ if ends => 0,
             Some(length) => shadow.max_body_bytes.min(length),
@@ -166,8 +164,7 @@ impl Watch {
         // The rest of this entry is about the request again.
         let _ = host::act_as(self.ids.stream);
         let size = request.headers.len() + request.body.len();
-        self.with(|desk, number| {
-            let Some(entry) = desk.entry(number) else { return };
+        self.with(|entry| {
             entry.pair.called(Role::Shadow, sent);
             entry.notes.body(&request.body, shadow.record.body_bytes);
             entry.sent_bytes = if sent.is_ok() { size } else { 0 };
@@ -183,43 +180,29 @@ impl Watch {
         let mut desk = self.desk.try_borrow_mut().ok()?;
         let entry = desk.entry(self.number)?;
         let (live, route) = (Rc::clone(&entry.live), entry.route);
+        let request = entry.pair.send(now)?;
         if desk.is_killed(live.table.route(route).map(|of| of.name.as_str()).unwrap_or_default()) {
-            if let Some(entry) = desk.entry(self.number) {
-                entry.pair.spoil(Ending::Failed(Failure::Killed));
-            }
-            desk.settle(self.number);
+            desk.with(self.number, |entry| entry.pair.spoil(Ending::Failed(Failure::Killed)));
             return None;
         }
-        let request = desk.entry(self.number)?.pair.send(now)?;
         Some((request, live, route))
     }
 
-    /// Does something to the desk and settles this request.
-    fn with(&self, change: impl FnOnce(&mut Desk, u32)) {
-        if let Ok(mut desk) = self.desk.try_borrow_mut() {
-            change(&mut desk, self.number);
-            desk.settle(self.number);
-        }
+    /// Does something to this request, unless it has ended.
+    fn with<T>(&self, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        self.desk.try_borrow_mut().ok()?.with(self.number, change)
     }
 
     /// A piece of the request's body passes; it is the last if it `ends`.
     pub(crate) fn request_body(&self, size: usize, ends: bool) {
-        let gathers = self
-            .desk
-            .try_borrow_mut()
-            .is_ok_and(|mut desk| desk.entry(self.number).is_some_and(|entry| entry.pair.gathers()));
-        if !gathers {
-            return;
-        }
-        if size > 0 {
-            let piece = host::body(BufferType::HttpRequestBody, 0, size).unwrap_or_default();
-            self.with(|desk, number| {
-                if let Some(entry) = desk.entry(number) {
-                    entry.pair.gather(piece);
-                }
-            });
-        }
-        if ends {
+        let gathers = self.with(|Entry { pair, .. }| {
+            let gathers = pair.gathers();
+            if gathers && size > 0 {
+                pair.gather(host::body(BufferType::HttpRequestBody, 0, size).unwrap_or_default());
+            }
+            gathers
+        });
+        if ends && gathers == Some(true) {
             self.send(host::monotonic());
         }
     }
@@ -233,17 +216,15 @@ impl Watch {
     pub(crate) fn answered(&mut self, ends: bool) -> Option<u16> {
         let map = HeaderMap::new(host::headers(MapType::HttpResponseHeaders).unwrap_or_default());
         let status = calls::status(&map);
-        let mut reads = false;
-        self.with(|desk, number| {
-            let Some(entry) = desk.entry(number) else { return };
-            let Some(rules) = entry.live.table.rules(entry.route) else { return };
-            entry.pair.begins(rules.side(status, |name| map.joined(name)));
-            reads = entry.pair.reads_primary();
+        let begun = self.with(|Entry { live, route, pair, .. }| {
+            let Some(rules) = live.table.rules(*route) else { return false };
+            pair.begins(rules.side(status, |name| map.joined(name)));
             if ends {
-                entry.pair.ends(host::monotonic());
+                pair.ends(host::monotonic());
             }
+            pair.reads_primary()
         });
-        self.reads = reads;
+        self.reads = begun.unwrap_or(false);
         (status != 0).then_some(status)
     }
 
@@ -252,29 +233,23 @@ impl Watch {
         if (!self.reads || size == 0) && !ends {
             return;
         }
-        let piece = match self.reads && size > 0 {
-            true => host::body(BufferType::HttpResponseBody, 0, size).unwrap_or_default(),
-            false => Vec::new(),
-        };
-        let mut reads = self.reads;
-        self.with(|desk, number| {
-            let Some(entry) = desk.entry(number) else { return };
-            if let Some(side) = entry.pair.primary() {
-                side.chunk(&piece);
+        let reads = self.reads && size > 0;
+        let passed = self.with(|Entry { pair, .. }| {
+            if reads && let Some(side) = pair.primary() {
+                side.chunk(&host::body(BufferType::HttpResponseBody, 0, size).unwrap_or_default());
             }
-            reads = entry.pair.reads_primary();
             if ends {
-                entry.pair.ends(host::monotonic());
+                pair.ends(host::monotonic());
             }
+            pair.reads_primary()
         });
-        self.reads = reads;
+        self.reads = passed.unwrap_or(false);
     }
 
     /// The response's trailers pass: it has ended.
     pub(crate) fn response_trailers(&self) {
         let map = HeaderMap::new(host::headers(MapType::HttpResponseTrailers).unwrap_or_default());
-        self.with(|desk, number| {
-            let Some(entry) = desk.entry(number) else { return };
+        self.with(|entry| {
             if let Some(side) = entry.pair.primary() {
                 for (name, value) in map.pairs() {
                     if let Ok(name) = core::str::from_utf8(name) {
@@ -288,10 +263,6 @@ impl Watch {
 
     /// The stream is over, whole or not.
     pub(crate) fn is_over(&self) {
-        self.with(|desk, number| {
-            if let Some(entry) = desk.entry(number) {
-                entry.pair.is_gone();
-            }
-        });
+        self.with(|entry| entry.pair.is_gone());
     }
 }
