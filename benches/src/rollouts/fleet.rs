@@ -147,9 +147,10 @@ fn two_hundred(settings: &Settings, home: &Home, stub: &Stub) -> Result<(f64, f6
         files.push(home.write(&format!("{name}.yaml"), &rollout(&name, &target, &steps(), &analysis("10s")))?);
     }
     let mut program = home.run(&files)?;
-    // Each taken up, its first weights in force and confirmed: what is left is waiting.
+    // Each has looked at the stable version alone, and then measures its first step with the canary's weight in force: what is
+    // left is waiting.
     let start = Instant::now();
-    while program.told("stepMeasuring") < ROLLOUTS {
+    while program.told("stepMeasuring") < 2 * ROLLOUTS {
         program.lives()?;
         ensure!(start.elapsed() < Duration::from_secs(120), "not all measure: {}", program.said());
         std::thread::sleep(Duration::from_millis(100));
