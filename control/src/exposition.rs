@@ -60,25 +60,44 @@ pub(crate) fn number(text: &str) -> Option<f64> {
 
 /// The samples of a page.
 pub(crate) fn samples(page: &str) -> impl Iterator<Item = Sample<'_>> {
-    page.lines().filter_map(|line| {
-        if line.starts_with('#') {
-            return None;
+    page.lines().filter_map(sample)
+}
+
+/// The sample of a line; `None` where it has none.
+pub(crate) fn sample(line: &str) -> Option<Sample<'_>> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let (series, value) = match line.split_once('{') {
+        // A label's value may hold a brace: the last one ends them.
+        Some((name, rest)) => {
+            let end = rest.rfind('}')?;
+            ((name, rest.get(..end)?), rest.get(end + 1..)?)
         }
-        let (series, value) = match line.split_once('{') {
-            // A label's value may hold a brace: the last one ends them.
-            Some((name, rest)) => {
-                let end = rest.rfind('}')?;
-                ((name, rest.get(..end)?), rest.get(end + 1..)?)
-            }
-            None => {
-                let (name, value) = line.split_once(' ')?;
-                ((name, ""), value)
-            }
-        };
-        // A time stamp may follow.
-        let value = number(value.split_ascii_whitespace().next()?)?;
-        Some(Sample { name: series.0.trim_end(), labels: Labels(series.1), value })
-    })
+        None => {
+            let (name, value) = line.split_once(' ')?;
+            ((name, ""), value)
+        }
+    };
+    // A time stamp may follow.
+    let value = number(value.split_ascii_whitespace().next()?)?;
+    Some(Sample { name: series.0.trim_end(), labels: Labels(series.1), value })
+}
+
+/// A line up to the value of its last label. Most lines of a page begin as the one above does, as far as that.
+pub(crate) fn head(line: &str) -> Option<&str> {
+    line.get(..line.rfind("=\"")? + 2)
+}
+
+/// What a page goes on with, if that begins as `head` and ends in a count: the last label's value, the count, and the page after that line.
+/// `None` means nothing but that the line is to be read as any other.
+pub(crate) fn alike<'t>(page: &'t str, head: &str) -> Option<(&'t str, f64, &'t str)> {
+    let rest = page.strip_prefix(head)?;
+    let end = rest.bytes().position(|b| b == b'"' || b == b'\n')?;
+    let (value, rest) = rest.split_at_checked(end)?;
+    let rest = rest.strip_prefix("\"} ")?;
+    let (count, rest) = rest.split_at_checked(rest.bytes().position(|b| !b.is_ascii_digit())?)?;
+    Some((value, number(count)?, rest.strip_prefix('\n')?))
 }
 
 #[cfg(test)]
@@ -104,6 +123,33 @@ mod tests {
             assert_eq!(number(text), text.parse().ok(), "{text}");
         }
         assert!(number("").is_none() && number("x1").is_none() && number("NaN").is_some_and(f64::is_nan));
+    }
+
+    #[test]
+    fn a_line_like_the_one_above_is_read_as_any_other_or_left_to_that() {
+        let page = "a{x=\"1\",le=\"5\"} 7\na{x=\"1\",le=\"+Inf\"} 12\n";
+        let head = head(page.lines().next().unwrap()).unwrap();
+        assert_eq!(head, "a{x=\"1\",le=\"");
+        let (le, value, rest) = alike(page, head).unwrap();
+        assert_eq!((le, value.to_bits()), ("5", 7.0_f64.to_bits()));
+        assert_eq!(
+            alike(rest, head).map(|(le, value, rest)| (le, value.to_bits(), rest)),
+            Some(("+Inf", 12.0_f64.to_bits(), ""))
+        );
+        for other in [
+            "",
+            "b{le=\"5\"} 7\n",
+            "5",
+            "5\n\"} 7\n",
+            "5\"} 7",
+            "5\"} 7.5\n",
+            "5\"} 7 1\n",
+            "5\"} \n",
+            "5\",y=\"\"} 7\n",
+        ] {
+            assert_eq!(alike(&format!("{head}{other}"), head), None, "{other}");
+        }
+        assert_eq!(alike("5\"} 7\n", head), None);
     }
 
     #[test]

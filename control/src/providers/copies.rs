@@ -3,7 +3,7 @@
 use headgate_rollout::measure::{Counters, Histogram};
 
 use super::envoy::whole;
-use super::histogram::{Bounds, Open};
+use super::histogram::{Bounds, Ladder, Open};
 use crate::exposition::Sample;
 
 /// They, as they come.
@@ -47,12 +47,15 @@ impl<'t> Copies<'t> {
             "time_sum" => self.counters.latency.sum = sample.value * 1_000.0,
             "time_bucket" => {
                 let Some((labels, le)) = sample.labels.split_last("le") else { return };
-                self.open.get_or_insert_with(|| Open::new(what, labels)).take(le, sample.value);
+                let mut none = Ladder::default();
+                self.open.get_or_insert_with(|| Open::new("", what, labels, &none)).take(le, sample.value, &none);
                 if le == "+Inf"
                     && let Some(open) = self.open.take()
                 {
+                    let found = open.histogram(bounds, &mut none);
+                    let micros: Vec<f64> = found.bounds.iter().map(|millis| millis * 1_000.0).collect();
                     let sum = self.counters.latency.sum;
-                    self.counters.latency = Histogram { sum, ..open.histogram(bounds, 1_000.0) };
+                    self.counters.latency = Histogram { sum, bounds: bounds.shared(&micros), ..found };
                 }
             }
             _ => {}

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use headgate_rollout::measure::{BUCKETS, Counters, Histogram, Replicates, Snapshot};
+use headgate_rollout::measure::{BUCKETS, Counters, Histogram, Snapshot};
 
 use super::copies::Copies;
-use super::histogram::{Bounds, Open};
+use super::histogram::{Bounds, Ladder, Open};
+use super::users::Users;
 use super::{predictions, shadows};
 use crate::exposition::{self, Labels, Sample};
 use crate::stats::{self, Reading};
@@ -57,11 +58,32 @@ impl Wanted {
 pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) -> Result<(Reading, Snapshot), String> {
     let mut snapshot = Snapshot { taken_ms: now_ms, ..Snapshot::default() };
     let mut open: Option<Open<'_>> = None;
-    let mut owner: Option<Owner<'_>> = None;
+    let mut users: Option<Users<'_>> = None;
+    let mut ladder = Ladder::default();
     let mut lines = 0_usize;
     let mut copies = wanted.copies.as_ref().map(|cluster| Copies::of(cluster));
     let mut standing = Vec::new();
-    for sample in exposition::samples(page) {
+    let mut rest = page;
+    while !rest.is_empty() {
+        // Nearly all lines differ from the one above in a bound, or a bucket of users, and a count.
+        if let Some(open) = &mut open
+            && let Some((le, value, after)) = exposition::alike(rest, open.head)
+        {
+            open.take(le, value, &ladder);
+            (lines, rest) = (lines + 1, after);
+            continue;
+        }
+        if let Some(users) = &mut users
+            && let Some((bucket, value, after)) = exposition::alike(rest, users.head)
+            && let Ok(bucket) = bucket.parse()
+        {
+            users.take(bucket, whole(value));
+            (lines, rest) = (lines + 1, after);
+            continue;
+        }
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        rest = after;
+        let Some(sample) = exposition::sample(line) else { continue };
         lines += 1;
         if let Some(sample) = stats::standing(&sample) {
             standing.push(sample);
@@ -75,20 +97,33 @@ pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) ->
             }
             continue;
         };
+        if let Some(what) = name.strip_prefix("headgate_replicate_") {
+            if let Some(next) = Users::of(line, what, &sample, wanted)
+                && let Some(done) = users.replace(next)
+            {
+                done.close(&mut snapshot);
+            }
+            continue;
+        }
         let Some(series) = name.strip_suffix("_bucket") else {
-            counter(&mut snapshot, name, &sample, wanted, &mut owner);
+            counter(&mut snapshot, name, &sample, wanted);
             continue;
         };
-        let Some((labels, le)) = sample.labels.split_last("le") else { continue };
+        let (Some((labels, le)), Some(head)) = (sample.labels.split_last("le"), exposition::head(line)) else {
+            continue;
+        };
         match &mut open {
-            Some(open) if open.series == series && open.labels == labels => open.take(le, sample.value),
+            Some(open) if open.series == series && open.labels == labels => open.take(le, sample.value, &ladder),
             other => {
-                close(other.take(), &mut snapshot, wanted, bounds);
-                other.insert(Open::new(series, labels)).take(le, sample.value);
+                close(other.take(), &mut snapshot, wanted, bounds, &mut ladder);
+                other.insert(Open::new(head, series, labels, &ladder)).take(le, sample.value, &ladder);
             }
         }
     }
-    close(open, &mut snapshot, wanted, bounds);
+    close(open, &mut snapshot, wanted, bounds, &mut ladder);
+    if let Some(users) = users {
+        users.close(&mut snapshot);
+    }
     shadows::finish(&mut snapshot);
     snapshot.copies = copies.map(|c| c.counters);
     if lines == 0 && !page.trim().is_empty() {
@@ -97,22 +132,28 @@ pub(crate) fn read(page: &str, wanted: &Wanted, bounds: &Bounds, now_ms: u64) ->
     Ok((stats::reading(standing, &wanted.target, &wanted.resource), snapshot))
 }
 
-fn close(open: Option<Open<'_>>, snapshot: &mut Snapshot, wanted: &Wanted, bounds: &Bounds) {
+fn close<'t>(
+    open: Option<Open<'t>>,
+    snapshot: &mut Snapshot,
+    wanted: &Wanted,
+    bounds: &Bounds,
+    ladder: &mut Ladder<'t>,
+) {
     let Some(open) = open else { return };
-    let series = open.series;
+    let (series, labels) = (open.series, open.labels);
+    let histogram = open.histogram(bounds, ladder);
     if series == "headgate_shadow_latency_us" {
-        let labels = open.labels;
-        shadows::latency(snapshot, &labels, open.histogram(bounds, 1.0), &wanted.route);
+        shadows::latency(snapshot, &labels, histogram, &wanted.route);
         return;
     }
-    let Some(counters) = place(snapshot, open.labels, wanted) else { return };
+    let Some(counters) = place(snapshot, labels, wanted) else { return };
     let slot = match series {
         "headgate_latency_us" => &mut counters.latency,
         "headgate_headers_us" => &mut counters.headers,
         _ => return,
     };
     // The sum may stand before or after the buckets.
-    *slot = Histogram { sum: slot.sum, ..open.histogram(bounds, 1.0) };
+    *slot = Histogram { sum: slot.sum, ..histogram };
 }
 
 /// The counters that labels belong to; `None` for other routes and for requests that the hash did not assign.
@@ -143,75 +184,7 @@ pub(super) fn slot<'s>(snapshot: &'s mut Snapshot, variant: &str, segment: &str)
     segments.get_mut(segment)
 }
 
-/// Labels before that of the bucket, as they stand, and what they say: series of one version's buckets stand below each other.
-#[derive(Debug, Clone, Copy)]
-struct Owner<'t> {
-    labels: Labels<'t>,
-    variant: &'t str,
-    segment: &'t str,
-    ours: bool,
-}
-
-impl<'t> Owner<'t> {
-    fn of(labels: Labels<'t>, wanted: &Wanted) -> Self {
-        let mut owner = Self { labels, variant: "", segment: "", ours: false };
-        for (name, value) in labels.iter() {
-            match name {
-                "route" => owner.ours = value == wanted.route,
-                "variant" => owner.variant = value,
-                "segment" => owner.segment = value,
-                _ => {}
-            }
-        }
-        owner
-    }
-}
-
-/// A series of one bucket of users. `last` is the owner of the one before.
-fn replicate<'t>(
-    snapshot: &mut Snapshot,
-    what: &str,
-    sample: &Sample<'t>,
-    wanted: &Wanted,
-    last: &mut Option<Owner<'t>>,
-) -> Option<()> {
-    let (owner, bucket) = match sample.labels.split_last("bucket") {
-        Some((labels, bucket)) => match last {
-            Some(known) if known.labels == labels => (*known, bucket),
-            _ => (*last.insert(Owner::of(labels, wanted)), bucket),
-        },
-        // Somebody else's order of labels.
-        None => (Owner::of(sample.labels, wanted), sample.labels.iter().find(|(name, _)| *name == "bucket")?.1),
-    };
-    if !owner.ours {
-        return None;
-    }
-    let bucket = bucket.parse::<usize>().ok()?;
-    let counters = slot(snapshot, owner.variant, owner.segment)?;
-    if counters.replicates.is_empty() {
-        counters.replicates = vec![Replicates::default(); BUCKETS];
-    }
-    let cell = counters.replicates.get_mut(bucket)?;
-    let value = whole(sample.value);
-    match what {
-        "requests" => cell.requests += value,
-        "finished" => cell.finished += value,
-        "failures" => cell.failures += value,
-        "timeouts" => cell.timeouts += value,
-        "client_errors" => cell.client_errors += value,
-        "latency_us" => cell.latency_us += value,
-        _ => {}
-    }
-    Some(())
-}
-
-fn counter<'t>(
-    snapshot: &mut Snapshot,
-    name: &str,
-    sample: &Sample<'t>,
-    wanted: &Wanted,
-    last: &mut Option<Owner<'t>>,
-) {
+fn counter(snapshot: &mut Snapshot, name: &str, sample: &Sample<'_>, wanted: &Wanted) {
     let value = whole(sample.value);
     let label = |wanted: &str| sample.labels.iter().find(|(n, _)| *n == wanted).map_or("", |(_, v)| v);
     if let Some(what) = name.strip_prefix("headgate_shadow_") {
@@ -220,11 +193,6 @@ fn counter<'t>(
         } else if what == "latency_us_sum" {
             shadows::latency_sum(snapshot, &sample.labels, sample.value, &wanted.route);
         }
-        return;
-    }
-    if let Some(what) = name.strip_prefix("headgate_replicate_") {
-        // Of another route, or of no bucket: not ours.
-        let _passed_over = replicate(snapshot, what, sample, wanted, last);
         return;
     }
     if let Some(what) = name.strip_prefix("headgate_prediction_") {

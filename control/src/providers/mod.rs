@@ -8,6 +8,7 @@ mod predictions;
 pub(crate) mod prometheus;
 pub(crate) mod queries;
 mod shadows;
+mod users;
 pub(crate) mod webhook;
 
 use headgate_rollout::tick::{Ask, Measured, Newest};
