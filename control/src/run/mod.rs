@@ -5,6 +5,7 @@
 
 mod ask;
 mod beside;
+mod carrier;
 pub(crate) mod console;
 mod desk;
 pub(crate) mod drift;
@@ -16,7 +17,7 @@ mod runner;
 pub(crate) mod shares;
 pub(crate) mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -43,14 +44,13 @@ use crate::target::Target;
 use crate::web::Web;
 use crate::write::in_force;
 use ask::{Asker, webhook_manner};
+use carrier::Carrier;
 use console::Console;
 use desk::FrontDesk;
 pub(crate) use runner::Wake;
 use runner::{Memory, Runner};
 use watch::Watch;
 
-/// How often the store is asked for commands from other terminals.
-const COMMANDS_EVERY: Duration = Duration::from_millis(100);
 /// Threads of a rollout that ask proxies, at most.
 const ASKERS: usize = 32;
 /// Threads of a rollout that ask providers, webhooks and the new side, at most.
@@ -167,7 +167,7 @@ pub(crate) fn run(settings: &Settings) -> Result<u8, Failure> {
     let inboxes = Arc::new(inboxes);
     let mail = (Arc::clone(&store), Arc::clone(&inboxes));
     let known = runners.iter().flat_map(|r| r.memory.waiting()).collect();
-    std::thread::spawn(move || carry(&mail.0, &mail.1, known));
+    std::thread::spawn(move || Carrier::new(&mail.0, &mail.1, known).carry());
     // Each rollout holds its target as long as it runs, and no longer.
     drop(owners);
     let drift = settings.drift;
@@ -422,21 +422,4 @@ pub(crate) fn notifier(plan: &Plan, run: i64, store: &Arc<Store>) -> Result<Noti
         let _told = store.log(&entry);
     });
     Ok(Notifier::start(hearers, undelivered))
-}
-
-/// Carries commands from the store to the rollouts, as long as the process lives.
-fn carry(store: &Store, inboxes: &BTreeMap<String, Sender<Wake>>, known: BTreeSet<i64>) {
-    // Those that wait at the start are known to the rollouts already.
-    let mut carried = known;
-    loop {
-        // A store that cannot be read has told so elsewhere.
-        for command in store.waiting().unwrap_or_default() {
-            if let Some(inbox) = inboxes.get(&command.rollout)
-                && carried.insert(command.id)
-            {
-                let _over = inbox.send(Wake::Command(command));
-            }
-        }
-        std::thread::sleep(COMMANDS_EVERY);
-    }
 }

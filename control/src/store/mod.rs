@@ -155,10 +155,26 @@ impl Store {
         &self.path
     }
 
+    /// What the file looks like from outside: as long as nobody writes, it stays as it is. Times of files go on in steps of some
+    /// milliseconds, so that two writes soon after each other may look like one.
+    pub(crate) fn stamp(&self) -> Stamp {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        [stamp(&self.path), stamp(Path::new(&log))]
+    }
+
     fn with<T>(&self, ask: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, Failure> {
         let mut connection: MutexGuard<'_, Connection> = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         ask(&mut connection).map_err(|e| said(&self.path, &e))
     }
+}
+
+/// Inode, length and time of the file and of its log of writes.
+pub(crate) type Stamp = [Option<(u64, u64, i64, i64)>; 2];
+
+fn stamp(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|m| (m.ino(), m.len(), m.mtime(), m.mtime_nsec()))
 }
 
 fn damaged(path: &Path, reason: &str) -> Failure {
