@@ -1,7 +1,7 @@
 //! A proxy, asked over HTTP: its statistics, and the runtime of its admin interface. It knows nothing of files.
 
 use std::cell::Cell;
-use std::io::Read as _;
+use std::io::Read;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,6 +12,8 @@ use crate::web::encoded;
 
 /// The largest answer that is read, bytes.
 const LARGEST: u64 = 64 << 20;
+/// The place that an answer gets to begin with, bytes.
+const LEAST: usize = 16 << 10;
 /// The largest place that a thread keeps, bytes.
 const KEPT: usize = 1 << 20;
 
@@ -97,18 +99,33 @@ impl Client {
         // Without the query, which nobody wants to read.
         let said = |e: &dyn core::fmt::Display| format!("{}: {e}", url.split('?').next().unwrap_or(url));
         let answer = self.agent.get(url).call().map_err(|e| said(&e))?;
-        let mut bytes = PLACE.take();
-        bytes.clear();
-        let whole = answer.into_body().into_with_config().limit(LARGEST).reader().read_to_end(&mut bytes);
+        let mut place = PLACE.take();
+        let whole = fill(&mut place, answer.into_body().into_with_config().limit(LARGEST).reader());
         let text = match whole {
-            Ok(_) => core::str::from_utf8(&bytes).map_err(|e| said(&e)),
+            Ok(bytes) => core::str::from_utf8(bytes).map_err(|e| said(&e)),
             Err(e) => Err(said(&e)),
         };
         let out = text.and_then(read);
-        if bytes.capacity() <= KEPT {
-            PLACE.set(bytes);
+        if place.len() <= KEPT {
+            PLACE.set(place);
         }
         out
+    }
+}
+
+/// Reads to the end into a place that grows as it must, and gives what was read. What the place has grown to is used again as it is.
+fn fill(place: &mut Vec<u8>, mut from: impl Read) -> std::io::Result<&[u8]> {
+    let mut filled = 0;
+    loop {
+        if filled == place.len() {
+            place.resize((2 * filled).max(LEAST), 0);
+        }
+        match from.read(place.get_mut(filled..).unwrap_or_default()) {
+            Ok(0) => return Ok(place.get(..filled).unwrap_or_default()),
+            Ok(more) => filled += more,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What a tick gets to see of the proxies and of the published file.
 //!
 //! Proxies are asked all at once by a pool of threads; a tick waits for them no longer than its limit, and a proxy that has not answered by then
-//! is "not answering" in this tick and is not asked again until its last question has ended. So one that hangs slows nothing down.
+//! is "not answering" in this tick and is not asked again until its last question has ended. So one that hangs slows nothing down. A target with one
+//! proxy needs no pool, where a tick waits as long as a question may take.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -62,6 +64,8 @@ pub(crate) struct Watch {
     target: Arc<Target>,
     wanted: Wanted,
     client: Client,
+    /// How long a question may take.
+    limit: Duration,
     pool: Pool,
     bounds: Arc<Bounds>,
     sender: Sender<Answer>,
@@ -85,6 +89,7 @@ impl Watch {
             target,
             wanted,
             client: Client::new(limit),
+            limit,
             pool,
             bounds,
             sender,
@@ -109,8 +114,9 @@ impl Watch {
         if with_runtime {
             self.runtime_asked = Some(Instant::now());
         }
+        let alone = self.target.proxies.len() == 1 && patience >= self.limit;
         for at in 0..self.target.proxies.len() {
-            self.ask(at, with_runtime);
+            self.ask(at, with_runtime, alone);
         }
         let end = Instant::now() + patience;
         let mut fresh: Vec<Option<Result<Arc<Snapshot>, String>>> = vec![None; self.asked.len()];
@@ -145,14 +151,17 @@ impl Watch {
             .collect()
     }
 
-    fn ask(&mut self, at: usize, with_runtime: bool) {
+    /// Asks a proxy that has answered its last question. `alone`: there is no other, and whoever waits may do so here.
+    fn ask(&mut self, at: usize, with_runtime: bool, alone: bool) {
         let (Some(asked), Some(proxy)) = (self.asked.get_mut(at), self.target.proxies.get(at).cloned()) else { return };
         if core::mem::replace(asked, true) {
             return;
         }
         let (client, wanted, bounds, sender) =
             (self.client.clone(), self.wanted.clone(), Arc::clone(&self.bounds), self.sender.clone());
-        self.pool.run(move || {
+        // Two questions may take twice as long.
+        let with_runtime = with_runtime && proxy.admin.is_some();
+        let question = move || {
             let page = wanted.url(&proxy).ok_or_else(|| "it has no address".to_owned()).and_then(|url| {
                 client.page(&url, |page| {
                     let now = u64::try_from(clock::now()).unwrap_or(0);
@@ -160,10 +169,16 @@ impl Watch {
                     Ok((reading, Arc::new(snapshot)))
                 })
             });
-            let runtime = (with_runtime && proxy.admin.is_some()).then(|| client.runtime_killed(&proxy));
+            let runtime = with_runtime.then(|| client.runtime_killed(&proxy));
             // Nobody listens when the rollout is over.
             let _over = sender.send(Answer { at, page, runtime });
-        });
+        };
+        if alone && !with_runtime {
+            // As in the pool: a fault ends the question, and there is no answer.
+            let _told_by_the_panic = catch_unwind(AssertUnwindSafe(question));
+        } else {
+            self.pool.run(question);
+        }
     }
 
     /// Whether a kill by runtime was seen on a proxy at its last answer.
