@@ -14,15 +14,16 @@ pub(super) fn measure(case: &Case<'_>, criterion: &Criterion) -> (Evidence, Stri
     let block = case.recent.map_or(1, |r| r.block);
     let (alpha, alpha_recent) = alphas(criterion, block);
     let found = sides(case, &case.window.totals);
-    let lag = case.lagged.of_window();
-    let whole = |sides: &Sides<'_>, alpha, full| of(case, criterion, sides, alpha, full, lag.as_ref());
+    let lags = criterion.metric == Metric::UnfinishedRate;
+    let lag = case.lagged.of_window().filter(|_| lags);
+    let whole = |sides: &Sides<'_>, alpha, full| of(case, criterion, sides, alpha, full, lag);
     let mut evidence = segments::of_sides(&found, alpha, case.full, whole);
     if !evidence.exceeded
         && !by_threshold(case)
         && let Some(recent) = case.recent
     {
         let sides = sides(case, &recent.window.totals);
-        let lag = case.lagged.of_part(&case.window.totals, &recent.window.totals);
+        let lag = lags.then(|| case.lagged.of_part(&case.window.totals, &recent.window.totals)).flatten();
         let part = |sides: &Sides<'_>, alpha, full| of(case, criterion, sides, alpha, full, lag.as_ref());
         let newest = segments::of_sides(&sides, alpha_recent, false, part);
         if newest.exceeded {

@@ -3,6 +3,8 @@
 //! Two readings of the started requests are kept, one at least [`Lagged::GRACE_MS`] old; what has not finished by now of those
 //! is unfinished.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Counters, Replicates, Totals};
@@ -12,9 +14,9 @@ use super::{Counters, Replicates, Totals};
 #[serde(rename_all = "camelCase")]
 pub struct Lagged {
     /// The older one; at least the grace old once it is there.
-    old: Option<(u64, Totals)>,
+    old: Option<(u64, Arc<Totals>)>,
     /// The one that will take its place.
-    next: Option<(u64, Totals)>,
+    next: Option<(u64, Arc<Totals>)>,
 }
 
 impl Lagged {
@@ -28,18 +30,18 @@ impl Lagged {
             self.old = self.next.take();
         }
         if self.next.is_none() {
-            self.next = Some((now_ms, started(totals)));
+            self.next = Some((now_ms, Arc::new(started(totals))));
         }
     }
 
     /// What had started of the window, the grace ago; none before that.
-    pub(crate) fn of_window(&self) -> Option<Totals> {
-        self.old.as_ref().map(|(_, totals)| totals.clone())
+    pub(crate) fn of_window(&self) -> Option<&Totals> {
+        self.old.as_ref().map(|(_, totals)| &**totals)
     }
 
     /// The same of a later part of the window, of which `whole` and `part` are the totals now.
     pub(crate) fn of_part(&self, whole: &Totals, part: &Totals) -> Option<Totals> {
-        let mut then = self.of_window()?;
+        let mut then = self.of_window()?.clone();
         for (variant, segments) in &mut then.variants {
             for (segment, counters) in segments {
                 let (whole, part) = (replicates(whole, variant, segment), replicates(part, variant, segment));

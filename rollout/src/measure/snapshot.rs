@@ -115,18 +115,29 @@ pub struct Counters {
 #[serde(rename_all = "camelCase")]
 pub struct Replicates {
     /// Requests started.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub requests: u64,
     /// Requests finished.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub finished: u64,
     /// 5xx answers, gRPC failures and resets, each request once.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub failures: u64,
     /// Timeouts.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub timeouts: u64,
     /// Sum of latencies, microseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub latency_us: u64,
     /// 4xx answers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub client_errors: u64,
+}
+
+/// Most of what is kept by bucket is 0, and there are many buckets: what is not there is 0.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as Serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counters {

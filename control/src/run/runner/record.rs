@@ -43,7 +43,11 @@ impl Runner {
             return true;
         }
         self.row.phase = self.state.phase.name().to_owned();
-        self.row.state = serde_json::to_string(&self.state).unwrap_or_default();
+        // Where the last one was: it is about as long.
+        let mut place = core::mem::take(&mut self.row.state).into_bytes();
+        place.clear();
+        let told = serde_json::to_writer(&mut place, &self.state).is_ok();
+        self.row.state = String::from_utf8(place).ok().filter(|_| told).unwrap_or_default();
         self.row.updated = now;
         let entries: Vec<Entry<'_>> = self
             .memory
