@@ -128,8 +128,8 @@ fn serve(stream: TcpStream, shared: &Shared) -> Option<()> {
         let page = shared.page(&target).unwrap_or_else(|_| Arc::from(""));
         shared.asked.fetch_add(1, Ordering::Relaxed);
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n", page.len());
-        writer.write_all(head.as_bytes()).ok()?;
-        writer.write_all(page.as_bytes()).ok()?;
+        // In one piece: whoever reads is woken once.
+        writer.write_all([head.as_bytes(), page.as_bytes()].concat().as_slice()).ok()?;
     }
 }
 
