@@ -118,7 +118,7 @@ extern "C" fn headgate_on_context_create(id: u32, root: u32) {
             let stream = Stream::new(
                 Rc::clone(live),
                 #[cfg(feature = "shadow")]
-                crate::shadow::Ids { stream: id, root },
+                root,
             );
             contexts.streams.insert(id, Box::new(stream));
         }
@@ -208,11 +208,12 @@ mod shadows {
     fn watched(id: u32, with: impl FnOnce(&mut Watch), read: impl FnOnce(&mut Reading)) -> u32 {
         contexts(|contexts| {
             let Some(stream) = contexts.streams.get_mut(&id) else { return };
-            if let Some(watch) = &mut stream.watch {
-                with(watch);
-            }
             if let Some(reading) = &mut stream.reading {
                 read(reading);
+            }
+            // Last: what comes after a copy that is sent would be about another context.
+            if let Some(watch) = &mut stream.watch {
+                with(watch);
             }
         });
         CONTINUE

@@ -37,8 +37,9 @@ pub(crate) struct Stream {
     /// Of a request whose predictions are read.
     #[cfg(feature = "shadow")]
     pub(crate) reading: Option<crate::predict::Reading>,
+    /// The context of its plugin.
     #[cfg(feature = "shadow")]
-    ids: crate::shadow::Ids,
+    root: u32,
 }
 
 struct Decided {
@@ -52,7 +53,7 @@ struct Decided {
 
 impl Stream {
     /// A request that the configuration in force decides.
-    pub(crate) fn new(live: Rc<Live>, #[cfg(feature = "shadow")] ids: crate::shadow::Ids) -> Self {
+    pub(crate) fn new(live: Rc<Live>, #[cfg(feature = "shadow")] root: u32) -> Self {
         Self {
             live,
             decided: None,
@@ -65,7 +66,7 @@ impl Stream {
             #[cfg(feature = "shadow")]
             reading: None,
             #[cfg(feature = "shadow")]
-            ids,
+            root,
         }
     }
 
@@ -107,14 +108,15 @@ impl Stream {
         let started = host::monotonic();
         #[cfg(feature = "shadow")]
         {
-            self.watch = (decision.shadow.as_ref()).and_then(|sampled| {
-                let request = crate::shadow::Seen { map: view.read(), changed: &outcome.headers, ends };
-                crate::shadow::Watch::begin(&self.live, self.ids, decision.route, sampled, &request, started)
-            });
             self.reading = match decision.predicted {
                 true => crate::predict::Reading::begin(&self.live, &decision, ends),
                 false => None,
             };
+            // Last: what comes after a copy that is sent would be about another context.
+            self.watch = (decision.shadow.as_ref()).and_then(|sampled| {
+                let request = crate::shadow::Seen { map: view.read(), changed: &outcome.headers, ends };
+                crate::shadow::Watch::begin(&self.live, self.root, decision.route, sampled, &request, started)
+            });
         }
         self.decided = Some(Decided { decision, started, headers: None, status: 0 });
     }

@@ -251,7 +251,7 @@ impl Desk {
             && let Some(entry) = self.entries.remove(&number)
         {
             self.budget.release(entry.pair.reckoned);
-            self.end(*entry);
+            self.end(&entry);
         }
         Some(result)
     }
@@ -296,18 +296,18 @@ impl Desk {
     }
 
     /// Counts what became of a request.
-    fn end(&mut self, entry: Entry) {
+    fn end(&mut self, entry: &Entry) {
         let Entry { live, route, sampled, pair, notes, .. } = entry;
         let (Some(series), Some(of)) =
-            (live.shadows.board.series(&live.table, route, &sampled), live.table.route(route))
+            (live.shadows.board.series(&live.table, *route, sampled), live.table.route(*route))
         else {
             return;
         };
-        let facts = Facts { route: of, series, sampled: &sampled, notes: &notes };
+        let facts = Facts { route: of, series, sampled, notes };
         let primary = pair.whole_primary().map(|(side, us)| (side.failed(), answer(side, us)));
         match pair.ending() {
             Ending::Both(answers) => {
-                if let Some(rules) = live.table.rules(route) {
+                if let Some(rules) = live.table.rules(*route) {
                     self.compare(rules, &facts, &answers);
                 }
             }
@@ -326,11 +326,11 @@ impl Desk {
         }
     }
 
-    fn compare(&mut self, rules: &Rules, facts: &Facts<'_>, answers: &Answers) {
+    fn compare(&mut self, rules: &Rules, facts: &Facts<'_>, answers: &Answers<'_>) {
         let Facts { route: of, series, sampled, .. } = *facts;
         let Some(shadow) = &of.shadow else { return };
         let wanted = Wanted { values: shadow.record.values };
-        let outcome = rules.compare(&answers.primary, &answers.shadow, wanted);
+        let outcome = rules.compare(answers.primary, answers.shadow, wanted);
         let matched = matches!(outcome.verdict, Verdict::Matched);
         let opened = self.records.as_ref().is_some_and(Records::is_open);
         // A match says nothing of noise, and leaves nothing behind where nobody takes records.
@@ -341,7 +341,7 @@ impl Desk {
             Noise::None => {}
             Noise::Failed => series.noise(None),
             Noise::Answered(side) => {
-                let of_itself = rules.compare(&answers.primary, side, Wanted::default());
+                let of_itself = rules.compare(answers.primary, side, Wanted::default());
                 series.noise(Some(matches!(of_itself.verdict, Verdict::Matched)));
                 noise = Some(of_itself);
             }
@@ -365,8 +365,8 @@ impl Desk {
             return;
         }
         let told = Told {
-            primary: answer(&answers.primary, answers.primary_us),
-            shadow: answer(&answers.shadow, answers.shadow_us),
+            primary: answer(answers.primary, answers.primary_us),
+            shadow: answer(answers.shadow, answers.shadow_us),
             outcome: Some(&outcome),
             only_noise,
             noise: noise.as_ref(),

@@ -35,4 +35,4 @@ pub(crate) use calls::{answered, root_is_gone};
 #[cfg(target_arch = "wasm32")]
 pub(crate) use desk::Shadows;
 #[cfg(target_arch = "wasm32")]
-pub(crate) use watch::{Ids, Seen, Watch};
+pub(crate) use watch::{Seen, Watch};

@@ -77,13 +77,13 @@ pub(crate) enum Call {
     Failed(Failure),
 }
 
-/// What the user got.
+/// How far the user's answer came.
 #[derive(Debug)]
-enum Primary {
+enum Progress {
     /// Not all of it yet: nothing, or from its headers on.
-    Open(Option<Side>),
+    Open,
     /// All of it, so many microseconds after the copy was sent.
-    Ended(Side, u64),
+    Ended(u64),
     /// Never all of it.
     Aborted,
 }
@@ -118,7 +118,9 @@ pub(crate) struct Pair {
     request: Option<Request>,
     /// Monotonic, in nanoseconds.
     sent: u64,
-    primary: Primary,
+    /// What the user got, from its headers on.
+    primary: Option<Side>,
+    progress: Progress,
     shadow: Call,
     noise: Call,
     /// What made it pointless, whatever else comes.
@@ -142,22 +144,22 @@ pub(crate) enum Ending<T> {
 
 /// Both answers of a pair.
 #[derive(Debug)]
-pub(crate) struct Answers {
-    pub(crate) primary: Side,
+pub(crate) struct Answers<'p> {
+    pub(crate) primary: &'p Side,
     /// Microseconds from the copy's sending to the end of the user's answer.
     pub(crate) primary_us: u64,
-    pub(crate) shadow: Side,
+    pub(crate) shadow: &'p Side,
     pub(crate) shadow_us: u64,
     /// The stable version's second answer.
-    pub(crate) noise: Noise,
+    pub(crate) noise: Noise<'p>,
 }
 
 /// What came of a second copy.
 #[derive(Debug)]
-pub(crate) enum Noise {
+pub(crate) enum Noise<'p> {
     /// None was sent.
     None,
-    Answered(Side),
+    Answered(&'p Side),
     Failed,
 }
 
@@ -167,7 +169,8 @@ impl Pair {
         Self {
             request: Some(request),
             sent: 0,
-            primary: Primary::Open(None),
+            primary: None,
+            progress: Progress::Open,
             shadow: Call::None,
             noise: Call::None,
             spoiled: None,
@@ -232,24 +235,24 @@ impl Pair {
 
     /// The user's answer has begun.
     pub(crate) fn begins(&mut self, side: Side) {
-        if matches!(self.primary, Primary::Open(None)) && self.spoiled.is_none() {
-            self.primary = Primary::Open(Some(side));
+        if matches!(self.progress, Progress::Open) && self.primary.is_none() && self.spoiled.is_none() {
+            self.primary = Some(side);
         }
     }
 
     /// Whether anything more of the user's body could change what is told of it.
     pub(crate) const fn reads_primary(&self) -> bool {
-        match (&self.primary, &self.shadow) {
-            (_, Call::Failed(Failure::BackedOff)) => false,
-            (Primary::Open(Some(side)), _) => side.wants_body(),
+        match (&self.progress, &self.primary, &self.shadow) {
+            (.., Call::Failed(Failure::BackedOff)) => false,
+            (Progress::Open, Some(side), _) => side.wants_body(),
             _ => false,
         }
     }
 
     /// The user's answer as far as it came, if anybody wants to know.
     pub(crate) const fn primary(&mut self) -> Option<&mut Side> {
-        match &mut self.primary {
-            Primary::Open(Some(side)) => Some(side),
+        match self.progress {
+            Progress::Open => self.primary.as_mut(),
             _ => None,
         }
     }
@@ -257,14 +260,12 @@ impl Pair {
     /// The user's answer is whole. `now` is monotonic, in nanoseconds.
     pub(crate) fn ends(&mut self, now: u64) {
         let after = self.after(now);
-        self.primary = match core::mem::replace(&mut self.primary, Primary::Aborted) {
-            Primary::Open(Some(mut side)) => {
-                side.finish();
-                Primary::Ended(side, after)
-            }
-            Primary::Open(None) => Primary::Aborted,
-            other => other,
-        };
+        if let Some(side) = self.primary() {
+            side.finish();
+            self.progress = Progress::Ended(after);
+        } else if matches!(self.progress, Progress::Open) {
+            self.progress = Progress::Aborted;
+        }
     }
 
     /// The user's stream is over: what is not whole now never will be.
@@ -273,8 +274,8 @@ impl Pair {
             // The request itself did not come to its end: nothing was ever sent.
             self.spoil(Ending::Failed(Failure::Aborted));
         }
-        if matches!(self.primary, Primary::Open(_)) {
-            self.primary = Primary::Aborted;
+        if matches!(self.progress, Progress::Open) {
+            self.aborts();
         }
     }
 
@@ -287,16 +288,22 @@ impl Pair {
                 *call = Call::None;
             }
         }
-        self.primary = match self.primary {
-            Primary::Open(_) => Primary::Open(None),
-            _ => Primary::Aborted,
-        };
+        match self.progress {
+            Progress::Open => self.primary = None,
+            _ => self.aborts(),
+        }
+    }
+
+    /// What the user got is nothing that could be compared.
+    fn aborts(&mut self) {
+        self.primary = None;
+        self.progress = Progress::Aborted;
     }
 
     /// Whether nothing more will come.
     pub(crate) const fn is_over(&self) -> bool {
         self.request.is_none()
-            && !matches!(self.primary, Primary::Open(_))
+            && !matches!(self.progress, Progress::Open)
             && !matches!(self.shadow, Call::Waiting)
             && !matches!(self.noise, Call::Waiting)
     }
@@ -307,37 +314,34 @@ impl Pair {
             Call::Answered(side, _) => side.held(),
             _ => 0,
         };
-        let primary = match &self.primary {
-            Primary::Open(Some(side)) | Primary::Ended(side, _) => side.held(),
-            _ => 0,
-        };
+        let primary = self.primary.as_ref().map_or(0, Side::held);
         self.request.as_ref().map_or(sent, Request::held) + primary + side(&self.shadow) + side(&self.noise)
     }
 
     /// The user's answer when it is whole, and the microseconds it took.
     pub(crate) const fn whole_primary(&self) -> Option<(&Side, u64)> {
-        match &self.primary {
-            Primary::Ended(side, us) => Some((side, *us)),
+        match (&self.primary, &self.progress) {
+            (Some(side), Progress::Ended(us)) => Some((side, *us)),
             _ => None,
         }
     }
 
-    /// What became of it. Asked once, when it is over.
-    pub(crate) fn ending(self) -> Ending<Answers> {
+    /// What became of it. Asked when it is over.
+    pub(crate) fn ending(&self) -> Ending<Answers<'_>> {
         match self.spoiled {
             Some(Ending::Dropped(over)) => return Ending::Dropped(over),
             Some(Ending::Refused) => return Ending::Refused,
             Some(Ending::Failed(failure)) => return Ending::Failed(failure),
             Some(Ending::Both(())) | None => {}
         }
-        let (primary, shadow) = match (self.primary, self.shadow) {
+        let (primary, shadow) = match (self.whole_primary(), &self.shadow) {
             // A kill or another configuration says nothing of the user's side, so it is named first.
-            (_, Call::Failed(failure @ (Failure::Reconfigured | Failure::Killed))) => return Ending::Failed(failure),
-            (Primary::Ended(primary, us), Call::Answered(shadow, shadow_us)) => ((primary, us), (shadow, shadow_us)),
-            (Primary::Ended(..), Call::Failed(failure)) => return Ending::Failed(failure),
+            (_, Call::Failed(failure @ (Failure::Reconfigured | Failure::Killed))) => return Ending::Failed(*failure),
+            (Some(primary), Call::Answered(shadow, shadow_us)) => (primary, (shadow, *shadow_us)),
+            (Some(_), Call::Failed(failure)) => return Ending::Failed(*failure),
             _ => return Ending::Failed(Failure::Aborted),
         };
-        let noise = match self.noise {
+        let noise = match &self.noise {
             Call::None | Call::Waiting => Noise::None,
             Call::Answered(side, _) => Noise::Answered(side),
             Call::Failed(_) => Noise::Failed,

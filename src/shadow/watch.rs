@@ -17,15 +17,6 @@ use crate::headers::HeaderMap;
 use crate::host;
 use crate::live::Live;
 
-/// Contexts by their numbers.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ids {
-    /// The request's.
-    pub(crate) stream: u32,
-    /// Its plugin's.
-    pub(crate) root: u32,
-}
-
 /// A request's headers, as far as they are known when it is copied.
 pub(crate) struct Seen<'s> {
     /// All of them, where they were read before anything was changed.
@@ -52,15 +43,17 @@ impl Seen<'_> {
 pub(crate) struct Watch {
     desk: Rc<RefCell<Desk>>,
     number: u32,
-    ids: Ids,
+    /// The context of the request's plugin.
+    root: u32,
     reads: bool,
 }
 
 impl Watch {
-    /// A sampled request. `None` when it is not copied, which is counted. `now` is monotonic, in nanoseconds.
+    /// A sampled request of a plugin whose context is `root`. `None` when it is not copied, which is counted. `now` is monotonic, in
+    /// nanoseconds. It comes last in its entry, as what comes after a copy that is sent would be about another context.
     pub(crate) fn begin(
         live: &Rc<Live>,
-        ids: Ids,
+        root: u32,
         route: usize,
         sampled: &Sampled,
         request: &Seen<'_>,
@@ -87,7 +80,7 @@ impl Watch {
         };
         match early {
             None => {}
-            Some(Ok(number)) => return Some(Self { desk: Rc::clone(desk), number, ids, reads: false }),
+            Some(Ok(number)) => return Some(Self { desk: Rc::clone(desk), number, root, reads: false }),
             Some(Err(over)) => {
                 series.dropped(over);
                 return None;
@@ -125,7 +118,7 @@ impl Watch {
         };
         match admitted {
             Ok(number) => {
-                let watch = Self { desk: Rc::clone(desk), number, ids, reads: true };
+                let watch = Self { desk: Rc::clone(desk), number, root, reads: true };
                 if ends {
                     watch.send(now);
                 }
@@ -138,7 +131,8 @@ impl Watch {
         }
     }
 
-    /// Sends what was gathered. `now` is monotonic, in nanoseconds.
+    /// Sends what was gathered. `now` is monotonic, in nanoseconds. The rest of the entry is about the plugin's context, not the
+    /// request's.
     fn send(&self, now: u64) {
         let Some((request, live, route)) = self.take_request(now) else { return };
         let Some(of) = live.table.route(route) else { return };
@@ -150,7 +144,7 @@ impl Watch {
             }
             drop(told);
             let call = || host::call(cluster, &request.headers, &request.body, shadow.timeout_ms);
-            if calls::send(self.ids.root, &self.desk, self.number, role, &call) {
+            if calls::send(self.root, &self.desk, self.number, role, &call) {
                 return Ok(());
             }
             if let Ok(mut desk) = self.desk.try_borrow_mut() {
@@ -161,8 +155,6 @@ impl Watch {
         let sent = send(Role::Shadow, &shadow.cluster);
         let noise = (shadow.noise.as_ref().filter(|_| request.twice && sent.is_ok()))
             .map(|noise| send(Role::Noise, &noise.cluster));
-        // The rest of this entry is about the request again.
-        let _ = host::act_as(self.ids.stream);
         let size = request.headers.len() + request.body.len();
         self.with(|entry| {
             entry.pair.called(Role::Shadow, sent);

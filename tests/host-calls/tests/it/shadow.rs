@@ -86,8 +86,35 @@ fn a_copied_request() {
     let all: Vec<String> = all.iter().map(|(name, n)| format!("{name}*{n}")).collect();
     assert_eq!(
         all.join(" "),
-        "clock_time_get*5 get_header_map_pairs*3 http_call*1 increment_metric*8 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*4 replace_header_map_value*1 set_effective_context*2"
+        "clock_time_get*5 get_header_map_pairs*3 http_call*1 increment_metric*8 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*4 replace_header_map_value*1 set_effective_context*1"
     );
+}
+
+#[test]
+fn a_copied_request_with_a_body_is_read_as_a_whole_and_each_piece_once() {
+    let mut configuration = shadowed(json!({}));
+    configuration["routes"][0]["output"] = json!({});
+    configuration["routes"][0]["overrides"] = json!([]);
+    let mut proxy = shadows(&configuration);
+    let mut user = headers(&[("x-user-id", "alice"), ("content-length", "9")]);
+    user.retain(|(name, _)| name != b":method");
+    user.push((b":method".to_vec(), b"POST".to_vec()));
+    let mut calls = BTreeMap::new();
+    for _ in 0..2 {
+        proxy.host().calls.clear();
+        proxy.exchange(&user, b"some body", &Answer::status("200", &[]), b"same").unwrap();
+        calls = proxy.host().calls.clone();
+        let token = proxy.host().sent[0];
+        for (name, n) in proxy.answer(token, &[(b":status".to_vec(), b"200".to_vec())], b"same").unwrap() {
+            *calls.entry(name).or_default() += n;
+        }
+    }
+    let all: Vec<String> = calls.iter().map(|(name, n)| format!("{}*{n}", name.trim_start_matches("proxy_"))).collect();
+    assert_eq!(
+        all.join(" "),
+        "clock_time_get*6 call_foreign_function*1 get_buffer_bytes*5 get_header_map_pairs*3 http_call*1 increment_metric*8 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*8 on_request_body*2 on_request_headers*1 on_response_body*2 on_response_headers*1 record_metric*4 set_effective_context*1 set_property*1"
+    );
+    assert_eq!(sum(&mut proxy, "compared"), 2);
 }
 
 #[test]
