@@ -232,3 +232,18 @@ impl Counters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_0_of_a_bucket_is_not_written_and_is_read_with_and_without() {
+        let bucket = Replicates { requests: 7, latency_us: 90, ..Replicates::default() };
+        let text = serde_json::to_string(&bucket).unwrap();
+        assert_eq!(text, r#"{"requests":7,"latencyUs":90}"#);
+        assert_eq!(serde_json::from_str::<Replicates>(&text).unwrap(), bucket);
+        let whole = r#"{"requests":7,"finished":0,"failures":0,"timeouts":0,"latencyUs":90,"clientErrors":0}"#;
+        assert_eq!(serde_json::from_str::<Replicates>(whole).unwrap(), bucket);
+    }
+}
