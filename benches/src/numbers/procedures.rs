@@ -8,7 +8,7 @@ use headgate_rollout::stats::adaptive::{Adaptive, Holds};
 use headgate_rollout::stats::bayes::Rate;
 use headgate_rollout::stats::counts::Clustering;
 use headgate_rollout::stats::drift::{self, Bins};
-use headgate_rollout::stats::experiment::{self, Procedure};
+use headgate_rollout::stats::experiment::{self, Evidence, Procedure};
 use headgate_rollout::stats::fixed::intervals::newcombe;
 use headgate_rollout::stats::fixed::lift::Lift;
 use headgate_rollout::stats::fixed::means::{Moments, welch};
@@ -142,19 +142,19 @@ fn ratios(counted: &Counted) -> Result<Vec<f64>, Reason> {
 /// By how much different, by every procedure; in each segment by itself, corrected; and by ranks and means of buckets.
 fn of_metric(strata: &[Stratum], rate: bool, planned: &[f64]) -> Result<f64, Reason> {
     let bound = planned.last().copied().unwrap_or_else(|| normal::isf(ALPHA));
+    let ask = experiment::Ask {
+        alpha: 0.5 * ALPHA,
+        procedure: Procedure::Anytime,
+        planned: Some(100_000.0),
+        effect: 0.02,
+        rate,
+        clustering: Clustering::Buckets,
+    };
+    let evidence = Evidence::of(strata, &ask)?;
     for procedure in [Procedure::Anytime, Procedure::ConfidenceSequence, Procedure::Msprt, Procedure::Bound(bound)] {
-        let ask = experiment::Ask {
-            alpha: 0.5 * ALPHA,
-            procedure,
-            planned: Some(100_000.0),
-            effect: 0.02,
-            rate,
-            clustering: Clustering::Buckets,
-        };
-        black_box(experiment::compare(strata, &ask)?);
+        black_box(evidence.compare(procedure)?);
     }
-    let one = |stratum: &Stratum| experiment::p(std::slice::from_ref(stratum), rate, ALPHA, Some(5_000.0));
-    let by_segment: Vec<f64> = strata.iter().map(one).collect::<Result<_, _>>()?;
+    let by_segment: Vec<f64> = evidence.each(Some(5_000.0)).collect::<Result<_, _>>()?;
     black_box(holm(&by_segment)?);
     let means = |side: fn(&Stratum) -> &Arm| -> Vec<f64> {
         strata.iter().flat_map(|s| &side(s).cells).map(|cell| cell.total / cell.units).collect()
@@ -162,7 +162,7 @@ fn of_metric(strata: &[Stratum], rate: bool, planned: &[f64]) -> Result<f64, Rea
     let (mut a, mut b) = (means(|s| &s.baseline), means(|s| &s.canary));
     black_box(welch(Moments::of(&a)?, Moments::of(&b)?, ALPHA, Alternative::TwoSided, Look::Only)?);
     black_box(mann_whitney(&mut a, &mut b, Law::Normal { continuity: true }, Alternative::TwoSided, Look::Only)?);
-    experiment::p(strata, rate, ALPHA, Some(100_000.0))
+    evidence.p()
 }
 
 /// Tests of independent units, on counts divided by a design effect: each segment, and all together.

@@ -195,8 +195,9 @@ fn by_segment(case: &Case<'_>, test: &TestPlan, state: &TestState, data: &Data, 
             rate: test.is_rate(),
             clustering: data.clustering,
         };
-        let Ok(found) = experiment::compare(one, &ask) else { continue };
-        let p = experiment::p(one, test.is_rate(), 2.0 * alpha, planned).unwrap_or(1.0);
+        let Ok(evidence) = experiment::Evidence::of(one, &ask) else { continue };
+        let Ok(found) = evidence.compare(ask.procedure) else { continue };
+        let p = evidence.p().unwrap_or(1.0);
         chances.push(p);
         looks.push(SegmentLook {
             name: stratum.name.clone(),

@@ -45,47 +45,74 @@ pub struct Group {
 }
 
 impl Group {
-    /// At the `step`-th tilt of a grid that ends at `cap`, with `expected` of the baseline's events at the canary: ln of the e-value at an offset
+    /// At each tilt of a grid that ends at `cap`, with `expected` of the baseline's events at the canary: ln of the e-value at an offset
     /// of 0, and how much an offset of 1 takes away.
-    fn tilted(&self, step: i32, expected: f64, cap: f64) -> (f64, f64) {
-        let log_tilt = cap.clamp(1.0, LARGEST_TILT).ln() * f64::from(step) / f64::from(TILTS);
-        let excess = log_tilt.exp_m1();
-        let baseline = if self.baseline_events > 0.0 {
-            self.baseline_events * (-excess * expected).max(-1.0).ln_1p()
-        } else {
-            0.0
-        };
-        (self.events * log_tilt + baseline, excess * self.exposure)
+    fn tilted(&self, expected: f64, cap: f64) -> [(f64, f64); TILTS] {
+        let log_tilt = cap.clamp(1.0, LARGEST_TILT).ln() / TILTS as f64;
+        let first = log_tilt.exp_m1();
+        let (mut log, mut excess) = (0.0, 0.0);
+        std::array::from_fn(|_| {
+            log += log_tilt;
+            // exp(log) - 1, without loss.
+            excess += first + excess * first;
+            let baseline = if self.baseline_events > 0.0 {
+                self.baseline_events * (-excess * expected).max(-1.0).ln_1p()
+            } else {
+                0.0
+            };
+            (self.events * log + baseline, excess * self.exposure)
+        })
     }
 }
 
 /// Points of the grid of tilts. 16 lose at most ln 16 = 2.8 of ln e against knowing the true tilt in advance.
-const TILTS: i32 = 16;
+const TILTS: usize = 16;
 /// No tilt above this: rates that differ by more are found at once anyway.
 const LARGEST_TILT: f64 = 1e4;
+
+/// What counts of a stratum.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    /// The canary's share of the users, where it is known.
+    pub(super) share: Option<f64>,
+    pub(super) units: f64,
+    /// The canary's events that count.
+    pub(super) events: f64,
+    pub(super) baseline_units: f64,
+    pub(super) baseline_events: f64,
+}
 
 /// Gathers strata into groups of one ratio of exposures each (one group where all segments have the same weights).
 /// Strata without units in either version are left out, unless the hypothesis is `absolute` and needs no baseline.
 #[must_use]
 pub fn groups(strata: &[Stratum], clustering: Clustering, absolute: bool) -> Vec<Group> {
+    let counted = |stratum: &Stratum| Counted {
+        share: stratum.share,
+        units: stratum.canary.units(),
+        events: match clustering {
+            Clustering::Buckets => stratum.canary.cells.iter().filter(|cell| cell.total > 0.0).count() as f64,
+            Clustering::Independent => stratum.canary.total(),
+        },
+        baseline_units: stratum.baseline.units(),
+        baseline_events: stratum.baseline.total(),
+    };
+    gathered(strata.iter().map(counted), absolute)
+}
+
+/// The same from what counts of each stratum.
+pub(super) fn gathered(strata: impl Iterator<Item = Counted>, absolute: bool) -> Vec<Group> {
     let mut groups: Vec<(Option<f64>, Group, f64, f64)> = Vec::new();
-    for stratum in strata {
-        let (units, baseline_units) = (stratum.canary.units(), stratum.baseline.units());
+    for Counted { share, units, events, baseline_units, baseline_events } in strata {
         if units <= 0.0 || (baseline_units <= 0.0 && !absolute) {
             continue;
         }
-        let events = match clustering {
-            Clustering::Buckets => stratum.canary.cells.iter().filter(|cell| cell.total > 0.0).count() as f64,
-            Clustering::Independent => stratum.canary.total(),
-        };
-        let at =
-            groups.iter().position(|(share, ..)| share.is_some() && *share == stratum.share).unwrap_or(groups.len());
+        let at = groups.iter().position(|(known, ..)| known.is_some() && *known == share).unwrap_or(groups.len());
         if at == groups.len() {
-            groups.push((stratum.share, Group::default(), 0.0, 0.0));
+            groups.push((share, Group::default(), 0.0, 0.0));
         }
         if let Some((_, group, canary, baseline)) = groups.get_mut(at) {
             group.events += events;
-            group.baseline_events += stratum.baseline.total();
+            group.baseline_events += baseline_events;
             *canary += units;
             *baseline += baseline_units;
         }
@@ -109,51 +136,45 @@ pub fn groups(strata: &[Stratum], clustering: Clustering, absolute: bool) -> Vec
 #[must_use]
 pub fn ln_e(groups: &[Group], slope: f64, offset: f64) -> f64 {
     let offset = offset.max(0.0);
-    let logs: Vec<f64> = (1..=TILTS)
-        .map(|step| {
-            groups
-                .iter()
-                .filter(|group| group.exposure > 0.0)
-                .map(|group| {
-                    let expected = slope * group.ratio;
-                    let cap = if expected > 0.0 { 1.0 + 1.0 / expected } else { 1.0 / offset.max(1.0 / LARGEST_TILT) };
-                    let (log, per) = group.tilted(step, expected, cap);
-                    log - per * offset
-                })
-                .sum()
-        })
-        .collect();
-    ln_sum_exp(&logs) - f64::from(TILTS).ln()
+    let mut logs = [0.0; TILTS];
+    for group in groups.iter().filter(|group| group.exposure > 0.0) {
+        let expected = slope * group.ratio;
+        let cap = if expected > 0.0 { 1.0 + 1.0 / expected } else { 1.0 / offset.max(1.0 / LARGEST_TILT) };
+        for (log, (own, per)) in logs.iter_mut().zip(group.tilted(expected, cap)) {
+            *log += own - per * offset;
+        }
+    }
+    ln_sum_exp(&logs) - (TILTS as f64).ln()
 }
 
 /// What of [`ln_e`] stays the same for one slope, for a search over offsets.
+#[derive(Clone, Debug)]
 pub(super) struct Tilts {
     /// Of each tilt: ln of the e-value at an offset of 0, and how much an offset of 1 takes away.
-    terms: Vec<(f64, f64)>,
+    terms: [(f64, f64); TILTS],
 }
 
 impl Tilts {
     /// `None` where a group has no exposure to be compared with: there the grid itself depends on the offset.
     pub(super) fn new(groups: &[Group], slope: f64) -> Option<Tilts> {
-        let with: Vec<&Group> = groups.iter().filter(|group| group.exposure > 0.0).collect();
-        if with.iter().any(|group| slope * group.ratio <= 0.0) {
-            return None;
+        let mut terms = [(0.0, 0.0); TILTS];
+        for group in groups.iter().filter(|group| group.exposure > 0.0) {
+            let expected = slope * group.ratio;
+            if expected <= 0.0 {
+                return None;
+            }
+            for ((log, per), (own, takes)) in terms.iter_mut().zip(group.tilted(expected, 1.0 + 1.0 / expected)) {
+                *log += own;
+                *per += takes;
+            }
         }
-        let term = |step: i32| {
-            with.iter().fold((0.0, 0.0), |(log, per), group| {
-                let expected = slope * group.ratio;
-                let (own, takes) = group.tilted(step, expected, 1.0 + 1.0 / expected);
-                (log + own, per + takes)
-            })
-        };
-        Some(Tilts { terms: (1..=TILTS).map(term).collect() })
+        Some(Tilts { terms })
     }
 
     /// [`ln_e`] at this offset.
     pub(super) fn ln_e(&self, offset: f64) -> f64 {
         let offset = offset.max(0.0);
-        let logs: Vec<f64> = self.terms.iter().map(|(log, per)| log - per * offset).collect();
-        ln_sum_exp(&logs) - f64::from(TILTS).ln()
+        ln_sum_exp(&self.terms.map(|(log, per)| log - per * offset)) - (TILTS as f64).ln()
     }
 }
 

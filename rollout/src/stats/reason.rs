@@ -124,9 +124,14 @@ pub(super) fn amount(what: &'static str, value: f64) -> Result<f64, Reason> {
 /// are exact.
 pub(super) fn counted(what: &'static str, value: f64) -> Result<f64, Reason> {
     let value = amount(what, value)?;
-    if value == 0.0 || (1e-9..=9_007_199_254_740_992.0).contains(&value) {
+    if countable(value) {
         Ok(value)
     } else {
         Err(Reason::OutOfRange { what, value, allowed: "0, or between 1e-9 and 2^53" })
     }
+}
+
+/// Whether [`counted`] lets it pass.
+pub(super) fn countable(value: f64) -> bool {
+    value == 0.0 || (1e-9..=9_007_199_254_740_992.0).contains(&value)
 }

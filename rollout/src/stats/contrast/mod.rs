@@ -12,129 +12,49 @@
 //! same people use both), it is estimated from both. For a rate the variance is never taken below the
 //! binomial one under the hypothesis: users cannot be more alike than by chance, and identical buckets prove nothing.
 
-use super::cell::{Arm, Stratum};
+mod side;
+
+use super::cell::Stratum;
 use super::counts::Clustering;
 use super::evalue::crossing;
 use super::normal;
 use super::reason::Reason;
 
+use side::{binomial, pool};
+
+pub(super) use side::Both;
+
 /// Fewest buckets with units that a variance is estimated from.
 pub(super) const FEWEST_BUCKETS: f64 = 8.0;
 
-/// One arm of one stratum, reduced to what the contrast needs.
+/// A stratum within a contrast.
 #[derive(Clone, Copy, Debug)]
-struct Side {
+struct Part {
     units: f64,
-    total: f64,
-    /// Variance of the total about its own mean.
+    buckets: f64,
     variance: f64,
     df: f64,
-    /// How many buckets have units.
-    buckets: f64,
-    /// Sums of the second, third and fourth power of the buckets' shares of units.
-    powers: [f64; 3],
+    baseline: Option<Baseline>,
     /// Is the dispersion the pair's common one?
     pooled: bool,
 }
 
-impl Side {
-    fn of(arm: &Arm, clustering: Clustering) -> Side {
-        let (units, total) = (arm.units(), arm.total());
-        let mut side = Side {
-            units,
-            total,
-            variance: 0.0,
-            df: f64::INFINITY,
-            buckets: f64::INFINITY,
-            powers: [0.0; 3],
-            pooled: false,
-        };
-        if clustering == Clustering::Independent {
-            return side;
-        }
-        side.buckets = arm.occupied() as f64;
-        let mean = if units > 0.0 { total / units } else { 0.0 };
-        let (mut sum, mut squares) = (0.0, 0.0);
-        let [mut second, mut third, mut fourth] = side.powers;
-        for cell in arm.cells.iter().filter(|cell| cell.units > 0.0 && cell.units < units) {
-            let share = cell.units / units;
-            let residual = (cell.total - mean * cell.units) / (1.0 - share);
-            sum += residual;
-            squares += residual * residual;
-            second += share * share;
-            third += share.powi(3);
-            fourth += share.powi(4);
-        }
-        side.powers = [second, third, fourth];
-        let buckets = side.buckets;
-        if buckets > 1.0 {
-            side.variance = (buckets - 1.0) / buckets * (squares - sum * sum / buckets).max(0.0);
-        }
-        side.df = if fourth > 0.0 { (second * second / fourth - 1.0).max(1.0) } else { 1.0 };
-        side
-    }
-
-    fn mean(&self) -> f64 {
-        self.total / self.units
-    }
-
-    /// Degrees of freedom if a bucket's variance is `s + (effect - 1) B s^2` of its share of units `s`: independent requests at
-    /// 1, whole users above.
-    fn df_at(&self, effect: f64) -> f64 {
-        let [second, third, fourth] = self.powers;
-        let slope = (effect - 1.0).max(0.0) * self.buckets;
-        let sum = 1.0 + slope * second;
-        let squares = second + 2.0 * slope * third + slope * slope * fourth;
-        if squares > 0.0 { (sum * sum / squares - 1.0).max(1.0) } else { 1.0 }
-    }
-
-    /// The variance that the total would have with a dispersion of 1: binomial for a rate, the squared mean per unit for a mean.
-    /// `None` where there is nothing to relate to.
-    fn unit_variance(&self, rate: bool) -> Option<f64> {
-        if rate {
-            return Some(binomial(self.units, self.mean()));
-        }
-        let far = self.total * self.total > 9.0 * self.variance;
-        far.then(|| self.units * self.mean() * self.mean()).filter(|variance| *variance > 0.0)
-    }
-}
-
-/// Gives both versions their common dispersion, where it may be taken for common.
-///
-/// The same people use both, so how much their coming back enlarges the variance is one number, and an estimate from all 64
-/// buckets has twice the degrees of freedom: at small alphas that is worth a great deal. Each version counts by its degrees of
-/// freedom, or by its events where they are fewer. Versions whose dispersions differ beyond the 95 % point of the F distribution
-/// (normal approximation of its logarithm) keep their own.
-fn pool(canary: &mut Side, baseline: &mut Side, rate: bool) {
-    let (Some(of_canary), Some(of_baseline)) = (canary.unit_variance(rate), baseline.unit_variance(rate)) else {
-        return;
-    };
-    let least = if rate { 1.0 } else { 0.0 };
-    let (own, other) = (canary.variance / of_canary, baseline.variance / of_baseline);
-    let weight = |side: &Side, dispersion: f64| {
-        let events = if rate { side.total.min(side.units - side.total) } else { side.units };
-        side.df_at(dispersion).min(events)
-    };
-    let (first, second) = (weight(canary, own), weight(baseline, other));
-    if first + second < 2.0 || !own.is_finite() || !other.is_finite() {
-        return;
-    }
-    let common = ((first * own + second * other) / (first + second)).max(least);
-    let limit = (1.645 * (2.0 / first.max(1.0) + 2.0 / second.max(1.0)).sqrt()).exp();
-    let df = canary.df_at(common).min(first) + baseline.df_at(common).min(second);
-    let (own, other) = (own.max(least), other.max(least));
-    if own > limit * other || other > limit * own {
-        return;
-    }
-    for (side, of_side) in [(canary, of_canary), (baseline, of_baseline)] {
-        *side = Side { variance: common * of_side, df, pooled: true, ..*side };
-    }
+/// What the canary of a stratum is held against.
+#[derive(Clone, Copy, Debug)]
+struct Baseline {
+    buckets: f64,
+    mean: f64,
+    df: f64,
+    /// Units of the canary for one of this.
+    ratio: f64,
+    /// Variance of its total.
+    variance: f64,
 }
 
 /// Strata reduced to what every question about them needs.
 #[derive(Clone, Debug)]
 pub(super) struct Contrast {
-    pairs: Vec<(Side, Option<Side>)>,
+    parts: Vec<Part>,
     rate: bool,
     pub(super) units: f64,
     pub(super) baseline_units: f64,
@@ -161,8 +81,13 @@ impl Contrast {
         rate: bool,
         absolute: bool,
     ) -> Result<Contrast, Reason> {
+        Contrast::of(&Both::of(strata, clustering, rate)?, clustering, rate, absolute)
+    }
+
+    /// The same from what was worked out of each stratum.
+    pub(super) fn of(strata: &[Both], clustering: Clustering, rate: bool, absolute: bool) -> Result<Contrast, Reason> {
         let mut found = Contrast {
-            pairs: Vec::with_capacity(strata.len()),
+            parts: Vec::with_capacity(strata.len()),
             rate,
             units: 0.0,
             baseline_units: 0.0,
@@ -171,28 +96,41 @@ impl Contrast {
             expected: 0.0,
         };
         let mut canary_seen = false;
-        for stratum in strata {
-            stratum.canary.check(rate)?;
-            stratum.baseline.check(rate)?;
-            let mut canary = Side::of(&stratum.canary, clustering);
-            let mut baseline = Side::of(&stratum.baseline, clustering);
+        for Both { canary, baseline, .. } in strata {
+            let (mut canary, mut baseline) = (*canary, *baseline);
             canary_seen |= canary.units > 0.0;
             if canary.units <= 0.0 || (!absolute && baseline.units <= 0.0) {
                 continue;
             }
             found.units += canary.units;
             found.total += canary.total;
-            if absolute {
-                found.pairs.push((canary, None));
-                continue;
+            if !absolute {
+                found.baseline_units += baseline.units;
+                found.baseline_total += baseline.total;
+                found.expected += canary.units * baseline.mean();
+                if clustering == Clustering::Buckets {
+                    pool(&mut canary, &mut baseline, rate);
+                }
             }
-            found.baseline_units += baseline.units;
-            found.baseline_total += baseline.total;
-            found.expected += canary.units * baseline.mean();
-            if clustering == Clustering::Buckets {
-                pool(&mut canary, &mut baseline, rate);
-            }
-            found.pairs.push((canary, Some(baseline)));
+            let against = || {
+                let mean = baseline.mean();
+                let floor = if rate { binomial(baseline.units, mean) } else { 0.0 };
+                Baseline {
+                    buckets: baseline.buckets,
+                    mean,
+                    df: baseline.df,
+                    ratio: canary.units / baseline.units,
+                    variance: baseline.variance.max(floor),
+                }
+            };
+            found.parts.push(Part {
+                units: canary.units,
+                buckets: canary.buckets,
+                variance: canary.variance,
+                df: canary.df,
+                baseline: (!absolute).then(against),
+                pooled: canary.pooled && baseline.pooled,
+            });
         }
         match (found.units > 0.0, canary_seen) {
             (true, _) => Ok(found),
@@ -203,9 +141,9 @@ impl Contrast {
 
     /// Why the buckets cannot give a variance, if so: fewer than 8 with units, in all strata together, in either arm.
     pub(super) fn enough_buckets(&self) -> Result<(), Reason> {
-        let most = |pick: fn(&(Side, Option<Side>)) -> f64| self.pairs.iter().map(pick).fold(0.0, f64::max);
-        let canary = most(|(canary, _)| canary.buckets);
-        let baseline = most(|(_, baseline)| baseline.map_or(f64::INFINITY, |side| side.buckets));
+        let most = |pick: fn(&Part) -> f64| self.parts.iter().map(pick).fold(0.0, f64::max);
+        let canary = most(|part| part.buckets);
+        let baseline = most(|part| part.baseline.map_or(f64::INFINITY, |side| side.buckets));
         let have = canary.min(baseline);
         if have < FEWEST_BUCKETS {
             return Err(Reason::TooFew { what: "buckets of users", have, need: FEWEST_BUCKETS });
@@ -235,33 +173,23 @@ impl Contrast {
         // Below the baseline's own rate the expected count is not the baseline's any more, and its variance says nothing of it.
         let (of_canary, of_expected) =
             if offset < 0.0 { (1.0, 1.0) } else { self.between(slope * self.expected + offset * self.units) };
-        for (canary, baseline) in &self.pairs {
-            let floor = |units: f64, mean: f64| if self.rate { binomial(units, mean) } else { 0.0 };
-            let expected = slope * baseline.map_or(0.0, |side| side.mean()) + offset;
-            let middle = canary.pooled && baseline.is_some_and(|side| side.pooled);
-            let [of_own, of_other] = if middle { [of_canary, of_expected] } else { [1.0, 1.0] };
-            let own = (of_own * canary.variance).max(floor(canary.units, expected));
-            let other = baseline.map_or(0.0, |side| {
-                let scale = (slope * canary.units / side.units).powi(2) * of_other;
-                scale * side.variance.max(floor(side.units, side.mean()))
-            });
+        for part in &self.parts {
+            let [of_own, of_other] = if part.pooled { [of_canary, of_expected] } else { [1.0, 1.0] };
+            let expected = slope * part.baseline.map_or(0.0, |side| side.mean) + offset;
+            let floor = if self.rate { binomial(part.units, expected) } else { 0.0 };
+            let own = (of_own * part.variance).max(floor);
+            let other = part.baseline.map_or(0.0, |side| (slope * side.ratio).powi(2) * of_other * side.variance);
             variance += own + other;
-            spread += match baseline {
+            spread += match part.baseline {
                 // One estimate for both: its error does not average out.
-                Some(side) if canary.pooled && side.pooled => (own + other).powi(2) / canary.df,
-                Some(side) => own * own / canary.df + other * other / side.df,
-                None => own * own / canary.df,
+                Some(_) if part.pooled => (own + other).powi(2) / part.df,
+                Some(side) => own * own / part.df + other * other / side.df,
+                None => own * own / part.df,
             };
         }
         let df = if spread > 0.0 { variance * variance / spread } else { f64::INFINITY };
         Score { excess: self.total - slope * self.expected - offset * self.units, variance, df }
     }
-}
-
-/// Variance of a binomial count, with half an event added so that a rate of 0 or 1 does not give 0.
-fn binomial(units: f64, rate: f64) -> f64 {
-    let rate = (rate.clamp(0.0, 1.0) * units + 0.5) / (units + 1.0);
-    units * rate * (1.0 - rate)
 }
 
 /// Where the mixture is sharpest.
