@@ -32,6 +32,9 @@ impl Arm {
     /// Adds `units` observations that total `total` to a bucket.
     pub fn add(&mut self, bucket: usize, units: f64, total: f64) {
         if self.cells.len() <= bucket {
+            if self.cells.is_empty() {
+                self.cells.reserve(REPLICATES);
+            }
             self.cells.resize(bucket + 1, Cell::default());
         }
         if let Some(cell) = self.cells.get_mut(bucket) {
