@@ -8,17 +8,23 @@ use std::borrow::Cow;
 
 /// The bytes of a header map.
 #[derive(Debug, Default)]
-pub(crate) struct HeaderMap(Vec<u8>);
+pub(crate) struct HeaderMap {
+    bytes: Vec<u8>,
+    /// Bit `n % 64` is set if a name of `n` bytes is among them: most headers that are asked for are not there.
+    lengths: u64,
+}
 
 impl HeaderMap {
     /// A map over what the host answered.
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        let mut map = Self { bytes, lengths: 0 };
+        map.lengths = lengths_of(map.pairs().sizes).fold(0, |lengths, (name, _)| lengths | 1 << (name % 64));
+        map
     }
 
     /// Every pair, in order.
     pub(crate) fn pairs(&self) -> Pairs<'_> {
-        let (count, rest) = split_u32(&self.0).unwrap_or((0, &[]));
+        let (count, rest) = split_u32(&self.bytes).unwrap_or((0, &[]));
         let sizes_len = (count as usize).saturating_mul(8);
         match rest.split_at_checked(sizes_len) {
             Some((sizes, text)) => Pairs { sizes, text },
@@ -30,6 +36,9 @@ impl HeaderMap {
     ///
     /// On every request's way, several times: lengths alone rule out most names, so text is looked at where they fit.
     pub(crate) fn first(&self, name: &str) -> Option<&[u8]> {
+        if self.lengths >> (name.len() % 64) & 1 == 0 {
+            return None;
+        }
         let Pairs { sizes, text } = self.pairs();
         // Wide enough for any sum of sizes that a map in memory can hold; what lies beyond the text is found by no `get`.
         let mut at = 0_u64;
@@ -48,6 +57,9 @@ impl HeaderMap {
 
     /// Whether a name has an underscore, among those of `n` bytes where bit `n % 64` of `lengths` is set.
     pub(crate) fn has_underscore(&self, lengths: u64) -> bool {
+        if self.lengths & lengths == 0 {
+            return false;
+        }
         let Pairs { sizes, text } = self.pairs();
         let mut at = 0_u64;
         for (name_len, value_len) in lengths_of(sizes) {

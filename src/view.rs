@@ -67,6 +67,10 @@ impl View for Request {
         }
     }
 
+    fn keeps_headers(&self) -> bool {
+        self.singles.get() == 0
+    }
+
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
         host::property(&path.join("\0"))
     }

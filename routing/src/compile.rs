@@ -1,5 +1,7 @@
 //! From a configuration to a table, or all that is wrong with it.
 
+use std::sync::Arc;
+
 use headgate_contract::limits::{ALL_GOALS, LIST_ENTRIES, OVERRIDES, ROUTES, SEGMENTS, TOKEN_KEYS, VARIANTS, WEIGHT};
 use headgate_contract::{CONTRACT, PluginConfig, Problems, Route, TokenKey, Variant};
 
@@ -29,7 +31,8 @@ pub fn compile(mut config: PluginConfig) -> Result<RoutingTable, Problems> {
     let mut goals = Vec::new();
     for (i, route) in config.routes.iter().enumerate().take(ROUTES) {
         let path = format!("routes[{i}]");
-        let ready = compile_route(route, &path, &config, &mut checks);
+        let before = i.checked_sub(1).and_then(|i| Some((config.routes.get(i)?, routes.get(i)?)));
+        let ready = compile_route(route, &path, &config, before, &mut checks);
         goals::compile(route, i, &path, &mut checks, &mut goals);
         if let Ok(number) = u32::try_from(i) {
             hosts.add(number, &ready.matcher.hosts);
@@ -104,7 +107,14 @@ fn keys(keys: &[TokenKey], path: &str, checks: &mut Checks) {
     }
 }
 
-fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut Checks) -> Ready {
+/// What the route shares with the one `before` it is kept once, as texts are (`Checks::share`).
+fn compile_route(
+    route: &Route,
+    path: &str,
+    config: &PluginConfig,
+    before: Option<(&Route, &Ready)>,
+    checks: &mut Checks,
+) -> Ready {
     checks.name(&format!("{path}.name"), &route.name);
     let names: Vec<&str> = route.variants.iter().map(|variant| variant.name.as_str()).collect();
     variants(&route.variants, path, checks);
@@ -115,14 +125,24 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
     }
     let matcher =
         route.matches.as_ref().map(|of| Matcher::compile(of, &format!("{path}.match"), checks)).unwrap_or_default();
-    let key = route.key.as_ref().map(|of| Keys::compile(of, &config.client_address, &format!("{path}.key"), checks));
-    token_cookie(route, config, key.as_ref(), path, checks);
+    // What has problems is compiled anew, to be told at each of its places.
+    let before = before.filter(|_| checks.problems.0.is_empty());
+    let key = match before {
+        Some((like, ready)) if like.key == route.key => ready.key.clone(),
+        _ => (route.key.as_ref())
+            .map(|of| Arc::new(Keys::compile(of, &config.client_address, &format!("{path}.key"), checks))),
+    };
+    token_cookie(route, config, key.as_deref(), path, checks);
     checks.at_most(&format!("{path}.overrides"), "overrides", route.overrides.len(), OVERRIDES);
-    let overrides =
-        route.overrides.iter().enumerate().take(OVERRIDES).map(|(i, of)| {
-            Rule::compile(of, &format!("{path}.overrides[{i}]"), &names, config.tokens.is_some(), checks)
-        });
-    let overrides = overrides.collect();
+    let overrides = match before {
+        Some((like, ready)) if has_same_overrides(like, route) => Arc::clone(&ready.overrides),
+        _ => {
+            let overrides = route.overrides.iter().enumerate().take(OVERRIDES).map(|(i, of)| {
+                Rule::compile(of, &format!("{path}.overrides[{i}]"), &names, config.tokens.is_some(), checks)
+            });
+            overrides.collect()
+        }
+    };
     let needs_key = [("include", route.include.is_empty()), ("exclude", route.exclude.is_empty())];
     for (field, _) in needs_key.iter().filter(|(_, empty)| !empty && key.is_none()) {
         checks.push(format!("{path}.{field}"), "lists keys, but the route has no `key`: say where keys come from");
@@ -152,7 +172,8 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
             .push(format!("{path}.mirror.filterState"), format!("`{state}` already holds the variant: choose another"));
     }
     Ready {
-        matcher,
+        hosts_only: matcher.has_hosts_only(),
+        matcher: Box::new(matcher),
         stable,
         kill: route.kill_switch,
         state: route.output.filter_state.as_ref().map(|state| checks.share(state)),
@@ -175,6 +196,15 @@ fn compile_route(route: &Route, path: &str, config: &PluginConfig, checks: &mut 
         told,
         untold,
     }
+}
+
+/// Whether one compiled form does for the overrides of both: rules hold variants by number. Regular expressions are compiled, and
+/// counted, for each route.
+fn has_same_overrides(one: &Route, other: &Route) -> bool {
+    one.overrides == other.overrides
+        && one.variants.len() == other.variants.len()
+        && one.variants.iter().zip(&other.variants).all(|(one, other)| one.name == other.name)
+        && one.overrides.iter().all(|rule| rule.regex.is_none())
 }
 
 /// Whether its users are counted by bucket for its predictions.

@@ -49,7 +49,7 @@ impl RoutingTable {
         }
         let host = if self.hosts.has_hosts() { reads.host() } else { None };
         self.hosts.first(host.as_deref(), |i| {
-            self.ready.get(i).is_some_and(|ready| ready.matcher.miss(reads, true).is_none())
+            self.ready.get(i).is_some_and(|ready| ready.hosts_only || ready.matcher.miss(reads, true).is_none())
         })
     }
 

@@ -1,6 +1,7 @@
 //! Hosts: exact names and `*.suffix`, and the index that finds a request's routes among thousands by its host.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 
 use fnv::FnvHashMap;
 
@@ -71,11 +72,37 @@ fn fault(host: &str) -> Option<String> {
         .map(|c| format!("`{host}` has {c:?}, which no host has (write international names in their `xn--` form)"))
 }
 
+/// Routes in ascending order, mostly one.
+#[derive(Debug)]
+struct Routes {
+    first: u32,
+    more: Vec<u32>,
+}
+
+impl Routes {
+    /// Adds a route that is not less than those there are.
+    fn add(&mut self, route: u32) {
+        if *self.more.last().unwrap_or(&self.first) != route {
+            self.more.push(route);
+        }
+    }
+
+    /// The least one after `after`.
+    fn least(&self, after: Option<u32>) -> Option<u32> {
+        match after {
+            Some(after) if after >= self.first => {
+                self.more.get(self.more.partition_point(|&route| route <= after)).copied()
+            }
+            _ => Some(self.first),
+        }
+    }
+}
+
 /// Which routes a host may match, in the order of the configuration.
 #[derive(Debug, Default)]
 pub(crate) struct HostIndex {
-    exact: FnvHashMap<Vec<u8>, Vec<u32>>,
-    suffixes: FnvHashMap<Vec<u8>, Vec<u32>>,
+    exact: FnvHashMap<Vec<u8>, Routes>,
+    suffixes: FnvHashMap<Vec<u8>, Routes>,
     /// Routes without hosts.
     any: Vec<u32>,
     /// Most dots of a suffix; a host's suffixes with more are not looked up.
@@ -89,11 +116,11 @@ impl HostIndex {
             self.any.push(route);
         }
         for exact in &hosts.exact {
-            push(self.exact.entry(exact.clone()).or_default(), route);
+            push(self.exact.entry(exact.clone()), route);
         }
         for suffix in &hosts.suffixes {
             self.dots = self.dots.max(suffix.iter().filter(|&&b| b == b'.').count());
-            push(self.suffixes.entry(suffix.clone()).or_default(), route);
+            push(self.suffixes.entry(suffix.clone()), route);
         }
     }
 
@@ -116,18 +143,16 @@ impl HostIndex {
 
     /// The least route after `after` that may match.
     fn next(&self, host: Option<&[u8]>, after: Option<u32>) -> Option<u32> {
-        let least = |list: &Vec<u32>| {
-            let at = after.map_or(0, |after| list.partition_point(|&route| route <= after));
-            list.get(at).copied()
-        };
-        let mut found = least(&self.any);
+        let at = after.map_or(0, |after| self.any.partition_point(|&route| route <= after));
+        let mut found = self.any.get(at).copied();
         let mut offer = |route: Option<u32>| found = [found, route].into_iter().flatten().min();
         if let Some(host) = host {
-            offer(self.exact.get(host).and_then(least));
+            offer(self.exact.get(host).and_then(|routes| routes.least(after)));
             if !self.suffixes.is_empty() {
                 let dots = host.iter().enumerate().rev().filter(|&(i, &b)| b == b'.' && i > 0);
                 for (at, _) in dots.take(self.dots) {
-                    offer(host.get(at..).and_then(|suffix| self.suffixes.get(suffix)).and_then(least));
+                    let routes = host.get(at..).and_then(|suffix| self.suffixes.get(suffix));
+                    offer(routes.and_then(|routes| routes.least(after)));
                 }
             }
         }
@@ -135,10 +160,8 @@ impl HostIndex {
     }
 }
 
-fn push(list: &mut Vec<u32>, route: u32) {
-    if list.last() != Some(&route) {
-        list.push(route);
-    }
+fn push(routes: Entry<'_, Vec<u8>, Routes>, route: u32) {
+    routes.and_modify(|routes| routes.add(route)).or_insert_with(|| Routes { first: route, more: Vec::new() });
 }
 
 #[cfg(test)]

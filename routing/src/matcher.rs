@@ -93,6 +93,17 @@ impl Matcher {
         }
     }
 
+    /// Whether `hosts` is all that it asks.
+    pub(crate) fn has_hosts_only(&self) -> bool {
+        self.not_hosts.is_empty()
+            && self.path.is_none()
+            && self.methods.is_empty()
+            && self.not_methods.is_empty()
+            && self.headers.is_empty()
+            && self.query.is_empty()
+            && self.claims.is_empty()
+    }
+
     /// The first condition that does not hold. `hosts` is left to the host index when `hosts_known`.
     pub(crate) fn miss<'t>(&'t self, reads: &Reads<'t, '_>, hosts_known: bool) -> Option<Miss> {
         if !hosts_known && !self.hosts.is_empty() && !reads.host().is_some_and(|host| self.hosts.contains(&host)) {

@@ -5,9 +5,7 @@
 //! again; it is never wrong, only slower.
 
 use std::borrow::Cow;
-#[cfg(feature = "shadow")]
-use std::cell::Cell;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use crate::{View, cookie, host, query};
 
@@ -27,23 +25,21 @@ type KeptProperty<'t> = OnceCell<(&'t [String], Option<Vec<u8>>)>;
 /// A request, each part of which is read when it is first needed.
 pub(crate) struct Reads<'t, 'v> {
     view: &'v dyn View,
+    /// Whether asking costs no call, so that no answer is kept.
+    whole: Cell<bool>,
     headers: [Kept<'t, 'v>; FEW],
     more: OnceCell<Box<[Kept<'t, 'v>; MORE]>>,
     properties: OnceCell<Box<[KeptProperty<'t>; PROPERTIES]>>,
-    /// Whether asking costs no call any more, so that no answer is kept.
-    #[cfg(feature = "shadow")]
-    whole: Cell<bool>,
 }
 
 impl<'t, 'v> Reads<'t, 'v> {
     pub(crate) fn new(view: &'v dyn View) -> Self {
         Self {
             view,
+            whole: Cell::new(view.keeps_headers()),
             headers: [const { OnceCell::new() }; FEW],
             more: OnceCell::new(),
             properties: OnceCell::new(),
-            #[cfg(feature = "shadow")]
-            whole: Cell::new(false),
         }
     }
 
@@ -54,8 +50,8 @@ impl<'t, 'v> Reads<'t, 'v> {
     }
 
     pub(crate) fn header<'s>(&'s self, name: &'t str) -> Option<Cow<'s, [u8]>> {
-        #[cfg(feature = "shadow")]
-        if self.whole.get() {
+        // Lines of cookies may have to be joined: that is kept.
+        if self.whole.get() && name != "cookie" {
             return self.view.header(name);
         }
         for cell in &self.headers {

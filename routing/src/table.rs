@@ -29,15 +29,17 @@ pub struct RoutingTable {
 /// A route, ready: all that a decision touches, so that the configuration's own text stays out of its way.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    pub(crate) matcher: Matcher,
+    pub(crate) matcher: Box<Matcher>,
+    /// Whether it has no condition but hosts, which the index has looked at.
+    pub(crate) hosts_only: bool,
     pub(crate) stable: usize,
     pub(crate) kill: bool,
     /// The filter state's key.
     pub(crate) state: Option<Arc<str>>,
     /// The variants' names.
     pub(crate) variants: Vec<Arc<str>>,
-    pub(crate) key: Option<Keys>,
-    pub(crate) overrides: Vec<Rule>,
+    pub(crate) key: Option<Arc<Keys>>,
+    pub(crate) overrides: Arc<[Rule]>,
     /// Values are indices of variants.
     pub(crate) include: Listed,
     /// Values are sets of variants, as bits.
@@ -121,7 +123,7 @@ impl RoutingTable {
 
     /// Whether any route may set a response header or a cookie.
     pub fn touches_responses(&self) -> bool {
-        let issues = |ready: &Ready| ready.key.as_ref().is_some_and(Keys::issues);
+        let issues = |ready: &Ready| ready.key.as_ref().is_some_and(|key| key.issues());
         self.config.routes.iter().any(|route| route.output.response_header.is_some()) || self.ready.iter().any(issues)
     }
 
@@ -131,7 +133,7 @@ impl RoutingTable {
         names.extend(self.goals.iter().flat_map(|goal| goal.matcher.headers()));
         for ready in &self.ready {
             names.extend(ready.headers());
-            names.extend(ready.key.iter().flat_map(Keys::headers));
+            names.extend(ready.key.iter().flat_map(|key| key.headers()));
             names.extend(ready.overrides.iter().filter_map(Rule::header));
             if ready.mirror.is_some() {
                 names.extend([":authority", ":method", "upgrade", "content-length", crate::mirror::MARK]);
@@ -158,7 +160,7 @@ impl RoutingTable {
         let always = distinct(self.trust.headers().chain(self.goals.iter().flat_map(|goal| goal.matcher.headers())));
         let always_found = always.iter().filter(|name| usual(name)).count();
         let cost = |ready: &Ready| {
-            let key = ready.key.as_ref().and_then(Keys::first_header);
+            let key = ready.key.as_ref().and_then(|key| key.first_header());
             let host = self.hosts.has_hosts().then_some(":authority");
             let rules = ready.overrides.iter().filter_map(Rule::header);
             let names = ready.headers().chain(rules).chain(key).chain(host);

@@ -11,6 +11,11 @@ pub trait View {
     /// by `; `. `name` is lower case.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
+    /// Whether headers are in memory, so that asking again costs next to nothing.
+    fn keeps_headers(&self) -> bool {
+        false
+    }
+
     /// A property of Envoy's (the `metadata` of `jwt_authn`, `source.address`), as bytes.
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
 
