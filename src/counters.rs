@@ -5,29 +5,44 @@
 //! that a request looks up no name. A metric that cannot be defined counts nothing.
 
 use core::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
 use fnv::FnvHashMap;
 
 use headgate_contract::Replicate;
 use headgate_routing::{Assigned, Credit, Decision, Reason, RoutingTable};
 use proxy_wasm::types::MetricType;
 
+use crate::delivery::Delivery;
 use crate::host;
 use crate::series::{self, CLASSES, GRPC, REPLICATES};
+use crate::tally::Tally;
+
+/// Milliseconds that counts wait at most: the host is told of many at once.
+const HAND_OVER_AFTER: u32 = 100;
 
 thread_local! {
-    static IDS: RefCell<FnvHashMap<String, u32>> = RefCell::default();
+    static KNOWN: RefCell<FnvHashMap<String, u32>> = RefCell::default();
+    static TALLY: RefCell<Tally> = RefCell::default();
+    /// Whether a tick is on its way, with which counts are handed over.
+    static AWAITED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The id of a metric, defined if it is not yet; `None` when the host refuses it.
-fn id(kind: MetricType, name: String) -> Option<u32> {
-    IDS.with(|ids| {
-        let mut ids = ids.try_borrow_mut().ok()?;
-        if let Some(id) = ids.get(&name) {
-            return Some(*id);
+/// What a metric is known by, defined if it is not yet: a counter's place in the tally, any other's id. `None` when the host
+/// refuses it.
+fn known(kind: MetricType, name: String) -> Option<u32> {
+    KNOWN.with(|known| {
+        let mut known = known.try_borrow_mut().ok()?;
+        if let Some(number) = known.get(&name) {
+            return Some(*number);
         }
         let id = host::define(kind, &name).ok()?;
-        ids.insert(name, id);
-        Some(id)
+        let number = match kind {
+            MetricType::Counter => TALLY.with(|tally| tally.try_borrow_mut().ok()?.take_in(id))?,
+            _ => id,
+        };
+        known.insert(name, number);
+        Some(number)
     })
 }
 
@@ -38,14 +53,15 @@ pub(crate) fn count(metric: &str, labels: &[(&str, &str)]) {
 
 /// Adds to a counter that is not on every request's way.
 pub(crate) fn add(metric: &str, labels: &[(&str, &str)], by: u32) {
-    if let Some(id) = id(MetricType::Counter, series::name(metric, labels)) {
-        host::increment(id, by);
+    let place = known(MetricType::Counter, series::name(metric, labels));
+    if let Some(id) = place.and_then(|place| TALLY.with(|tally| tally.try_borrow().ok()?.id(place))) {
+        host::increment(id, u64::from(by));
     }
 }
 
 /// Sets a gauge.
 pub(crate) fn gauge(metric: &str, labels: &[(&str, &str)], value: u64) {
-    if let Some(id) = id(MetricType::Gauge, series::name(metric, labels)) {
+    if let Some(id) = known(MetricType::Gauge, series::name(metric, labels)) {
         host::record(id, value);
     }
 }
@@ -55,50 +71,82 @@ pub(crate) fn error(kind: &str) {
     count("headgate_errors", &[("kind", kind)]);
 }
 
-/// A metric's id once it is known; 0 before. What the host refused is asked for again at the next request: it is cheap
+/// A tick is on its way.
+pub(crate) fn awaits_tick() {
+    AWAITED.set(true);
+}
+
+/// Hands over what was counted; what is counted from now on asks for a tick of its own.
+pub(crate) fn hand_over() {
+    AWAITED.set(false);
+    TALLY.with(|tally| {
+        if let Ok(mut tally) = tally.try_borrow_mut() {
+            tally.hand_over(host::increment);
+        }
+    });
+}
+
+/// Adds to a counter with the next tick. Without one, at once.
+fn add_later(place: u32, by: u32) {
+    TALLY.with(|tally| {
+        if let Ok(mut tally) = tally.try_borrow_mut() {
+            tally.add(place, by);
+        }
+    });
+    if !AWAITED.replace(true) {
+        // Of a period that is already running, a shorter one would only be the next.
+        #[cfg(feature = "shadow")]
+        let _ = host::tick_every(0);
+        if host::tick_every(HAND_OVER_AFTER).is_err() {
+            hand_over();
+        }
+    }
+}
+
+/// A metric's id once it is known, of counters their place in the tally; 0 before. What the host refused is asked for again at the next request: it is cheap
 /// beside being blind.
 #[derive(Debug, Default)]
 pub(crate) struct Slot(Cell<u32>);
 
 impl Slot {
-    fn id(&self, kind: MetricType, name: impl FnOnce() -> String) -> Option<u32> {
-        match self.0.get() {
-            0 => {
-                let id = id(kind, name())?;
-                self.0.set(id);
-                Some(id)
-            }
-            id => Some(id),
+    fn known(&self, ask: impl FnOnce() -> Option<u32>) -> Option<u32> {
+        if self.0.get() == 0 {
+            self.0.set(ask()?);
         }
+        Some(self.0.get())
     }
 
+    /// Adds to a counter, with the next tick.
     pub(crate) fn increment(&self, by: u32, name: impl FnOnce() -> String) {
-        if let Some(id) = self.id(MetricType::Counter, name) {
-            host::increment(id, by);
+        if let Some(place) = self.known(|| known(MetricType::Counter, name())) {
+            add_later(place, by);
         }
     }
 
     pub(crate) fn sample(&self, value: u64, name: impl FnOnce() -> String) {
-        if let Some(id) = self.id(MetricType::Histogram, name) {
+        if let Some(id) = self.known(|| known(MetricType::Histogram, name())) {
             host::record(id, value);
         }
     }
 }
 
-/// All series of one (route, variant, assigned, segment).
+/// All series of one (route, variant, assigned, segment). What every request touches stands together, in front.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Series {
+    /// Whether the right cluster serves it.
+    pub(crate) delivery: Delivery,
+    /// The cluster that should.
+    pub(crate) cluster: Option<String>,
+    latency: Slot,
+    headers: Slot,
+    requests: [Slot; Reason::ALL.len()],
+    classes: [Slot; CLASSES.len()],
+    timeouts: Slot,
     route: String,
     variant: String,
     assigned: &'static str,
     segment: String,
-    /// The cluster that should serve it.
-    pub(crate) cluster: Option<String>,
-    requests: [Slot; Reason::ALL.len()],
-    classes: [Slot; CLASSES.len()],
-    timeouts: Slot,
-    latency: Slot,
-    headers: Slot,
     grpc: OnceCell<Box<[Slot; GRPC.len()]>>,
     replicates: OnceCell<Box<[[Slot; 32]; REPLICATES.len()]>>,
     /// By goal of the route, by bucket.
@@ -201,32 +249,34 @@ impl Series {
         series::name(metric, &labels)
     }
 
-    /// A request that another cluster served than the variant names.
-    pub(crate) fn misrouted(&self, reason: &str) {
-        count("headgate_misrouted", &[("route", &self.route), ("variant", &self.variant), ("reason", reason)]);
+    /// Requests that another cluster served than the variant names.
+    pub(crate) fn misrouted(&self, reason: &str, requests: u32) {
+        let labels = [("route", self.route.as_str()), ("variant", &self.variant), ("reason", reason)];
+        add("headgate_misrouted", &labels, requests);
     }
 }
 
 /// The series of a table, each made when a request first needs it.
 #[derive(Debug)]
 pub(crate) struct Board {
-    /// By route: where its cells begin.
-    offsets: Vec<usize>,
-    cells: Vec<OnceCell<Box<Series>>>,
+    /// By route: where its cells begin, and how many each variant has for one way of being assigned.
+    places: Vec<(usize, usize)>,
+    cells: Vec<OnceCell<Rc<Series>>>,
 }
 
 impl Board {
     /// An empty board for `table`.
     pub(crate) fn new(table: &RoutingTable) -> Self {
         let mut len = 0;
-        let mut offsets = Vec::with_capacity(table.config().routes.len());
+        let mut places = Vec::with_capacity(table.config().routes.len());
         for route in &table.config().routes {
-            offsets.push(len);
-            len += route.variants.len() * 2 * (route.segments.len() + 1);
+            let each = route.segments.len() + 1;
+            places.push((len, each));
+            len += route.variants.len() * 2 * each;
         }
         let mut cells = Vec::new();
         cells.resize_with(len, OnceCell::new);
-        Self { offsets, cells }
+        Self { places, cells }
     }
 
     /// A goal that was reached.
@@ -243,7 +293,7 @@ impl Board {
     }
 
     /// The series of a decision.
-    pub(crate) fn series(&self, table: &RoutingTable, decision: &Decision) -> Option<&Series> {
+    pub(crate) fn series(&self, table: &RoutingTable, decision: &Decision) -> Option<&Rc<Series>> {
         self.of(table, (decision.route, decision.variant, decision.segment), decision.assigned)
     }
 
@@ -253,14 +303,14 @@ impl Board {
         table: &RoutingTable,
         (at, variant, segment): (usize, usize, usize),
         assigned: Assigned,
-    ) -> Option<&Series> {
-        let route = table.route(at)?;
+    ) -> Option<&Rc<Series>> {
         let forced = usize::from(assigned == Assigned::Forced);
-        let index = self.offsets.get(at)? + (variant * 2 + forced) * (route.segments.len() + 1) + segment;
-        let cell = self.cells.get(index)?;
+        let (first, each) = self.places.get(at)?;
+        let cell = self.cells.get(first + (variant * 2 + forced) * each + segment)?;
         if let Some(series) = cell.get() {
             return Some(series);
         }
+        let route = table.route(at)?;
         let variant = route.variants.get(variant)?;
         let segment = match segment.checked_sub(1) {
             None => "default",
@@ -268,17 +318,18 @@ impl Board {
         };
         let named = &table.config().metrics.replicates;
         Some(cell.get_or_init(|| {
-            Box::new(Series {
+            Rc::new(Series {
+                delivery: Delivery::default(),
+                cluster: variant.cluster.clone(),
+                latency: Slot::default(),
+                headers: Slot::default(),
+                requests: Default::default(),
+                classes: Default::default(),
+                timeouts: Slot::default(),
                 route: route.name.clone(),
                 variant: variant.name.clone(),
                 assigned: assigned.as_str(),
                 segment: segment.to_owned(),
-                cluster: variant.cluster.clone(),
-                requests: Default::default(),
-                classes: Default::default(),
-                timeouts: Slot::default(),
-                latency: Slot::default(),
-                headers: Slot::default(),
                 grpc: OnceCell::new(),
                 replicates: OnceCell::new(),
                 goals: OnceCell::new(),

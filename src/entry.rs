@@ -26,12 +26,14 @@ use crate::request::Stream;
 
 /// Milliseconds from a configuration to its acknowledgement.
 const ACKNOWLEDGE_AFTER: u32 = 1;
+/// Nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
 /// The ABI's `Action::Continue`.
 const CONTINUE: u32 = 0;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Warn);
-    proxy_wasm::set_root_context(|id| Box::new(Root { id, period: 0 }));
+    proxy_wasm::set_root_context(|id| Box::new(Root { id, period: 0, due: 0 }));
 }}
 
 /// What the VM holds, by the numbers that Envoy gives its contexts. No number is ever given twice.
@@ -56,8 +58,10 @@ fn contexts<T>(with: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
 /// A plugin.
 struct Root {
     id: u32,
-    /// Milliseconds between its ticks.
+    /// Milliseconds from one tick of its configuration to the next; 0 is that it wants none.
     period: u32,
+    /// When that is, in nanoseconds of the clock that never goes back.
+    due: u64,
 }
 
 impl Context for Root {}
@@ -73,21 +77,27 @@ impl RootContext for Root {
             live.come_into_force(self.id);
         }
         drop(contexts(|contexts| contexts.roots.insert(self.id, live)));
-        self.period = ACKNOWLEDGE_AFTER;
-        if host::tick_every(ACKNOWLEDGE_AFTER).is_err() {
+        self.period = 0;
+        if host::tick_every(ACKNOWLEDGE_AFTER).is_ok() {
+            counters::awaits_tick();
+        } else {
             counters::error("tick");
         }
         true
     }
 
+    /// Counts are handed over before a configuration is acknowledged: what is counted after that, it decided.
     fn on_tick(&mut self) {
+        counters::hand_over();
         let Some(Some(live)) = contexts(|contexts| contexts.roots.get(&self.id).cloned().flatten()) else { return };
-        let period = live.tick(self.id);
-        if period != self.period {
-            self.period = period;
-            // A failure only means a tick too many.
-            let _ = host::tick_every(period);
+        let now = host::monotonic();
+        if self.period == 0 || now >= self.due {
+            self.period = live.tick(self.id);
+            self.due = now.saturating_add(u64::from(self.period) * MILLISECOND);
         }
+        let left = u32::try_from(self.due.saturating_sub(now).div_ceil(MILLISECOND)).unwrap_or(self.period);
+        // A failure only means a tick too many.
+        let _ = host::tick_every(left);
     }
 }
 
@@ -191,6 +201,8 @@ extern "C" fn headgate_on_delete(id: u32) {
         Some(None) if contexts(|contexts| contexts.roots.remove(&id)).flatten().is_some() => {
             #[cfg(feature = "shadow")]
             crate::shadow::root_is_gone(id);
+            // The tick that was to come may have been its own.
+            counters::hand_over();
             sdk::proxy_on_delete(id);
         }
         _ => {}

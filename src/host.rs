@@ -214,9 +214,9 @@ pub(crate) fn define(kind: MetricType, name: &str) -> Result<u32, Failed> {
 }
 
 /// Adds to a counter.
-pub(crate) fn increment(id: u32, by: u32) {
+pub(crate) fn increment(id: u32, by: u64) {
     // SAFETY: no pointers. A failure would have nowhere to be counted.
-    let _ = unsafe { proxy_increment_metric(id, i64::from(by)) };
+    let _ = unsafe { proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) };
 }
 
 /// Sets a gauge, or takes a sample of a histogram.

@@ -22,6 +22,7 @@
 )]
 
 mod cache;
+mod delivery;
 mod headers;
 mod plan;
 #[cfg(feature = "shadow")]
@@ -29,6 +30,7 @@ mod predict;
 mod series;
 #[cfg(feature = "shadow")]
 mod shadow;
+mod tally;
 
 #[cfg(target_arch = "wasm32")]
 mod counters;

@@ -22,6 +22,8 @@ pub(crate) struct Live {
     pub(crate) board: Board,
     /// Whether requests are read as a whole: see the module `plan`.
     pub(crate) prefers_map: bool,
+    /// Whether answers may get a header or a cookie.
+    pub(crate) touches_responses: bool,
     /// What its shadows need.
     #[cfg(feature = "shadow")]
     pub(crate) shadows: crate::shadow::Shadows,
@@ -70,6 +72,7 @@ impl Live {
         let keyring = Keyring::load(&table, &env);
         let board = Board::new(&table);
         let prefers_map = plan::prefers_map(table.typical_reads());
+        let touches_responses = table.touches_responses();
         #[cfg(feature = "shadow")]
         let shadows = crate::shadow::Shadows::new(&table, &env);
         #[cfg(feature = "shadow")]
@@ -79,6 +82,7 @@ impl Live {
             keyring,
             board,
             prefers_map,
+            touches_responses,
             #[cfg(feature = "shadow")]
             shadows,
             #[cfg(feature = "shadow")]

@@ -44,6 +44,7 @@ pub(crate) struct Stream {
 
 struct Decided {
     decision: Decision,
+    series: Rc<Series>,
     /// Monotonic, in nanoseconds.
     started: u64,
     /// In microseconds after the start.
@@ -92,7 +93,7 @@ impl Stream {
             counters::count("headgate_unmatched", &[]);
             return;
         };
-        let Some(series) = live.board.series(&live.table, &decision) else {
+        let Some(series) = live.board.series(&live.table, &decision).map(Rc::clone) else {
             counters::error("series");
             return;
         };
@@ -118,7 +119,7 @@ impl Stream {
                 crate::shadow::Watch::begin(&self.live, self.root, decision.route, sampled, &request, started)
             });
         }
-        self.decided = Some(Decided { decision, started, headers: None, status: 0 });
+        self.decided = Some(Decided { decision, series, started, headers: None, status: 0 });
     }
 
     /// The response's headers are there: the version's, or Envoy's own. Who has read their status already tells it.
@@ -131,21 +132,23 @@ impl Stream {
         let ask = || host::header(map, ":status").and_then(|status| number(&status));
         let status = status.or_else(ask).unwrap_or(0);
         let table = &self.live.table;
-        self.credits.retain(|credit| table.reached(credit, status, &|name| host::header(map, name)));
-        self.reached = core::mem::take(&mut self.credits);
+        if !self.credits.is_empty() {
+            self.credits.retain(|credit| table.reached(credit, status, &|name| host::header(map, name)));
+            self.reached = core::mem::take(&mut self.credits);
+        }
         self.read_grpc(map);
         let Some(decided) = &mut self.decided else { return };
         (decided.headers, decided.status) = (headers, status);
         let Decision { route, variant, .. } = decided.decision;
-        if let Some((name, value)) = self.live.table.response_header(route, variant) {
-            failed(host::set_header(MapType::HttpResponseHeaders, name, value.as_bytes()).is_err(), "response_header");
+        if self.live.touches_responses
+            && let Some((name, value)) = self.live.table.response_header(route, variant)
+        {
+            failed(host::set_header(map, name, value.as_bytes()).is_err(), "response_header");
         }
         if let Some(cookie) = decided.decision.cookie.take() {
             response::issue(&cookie);
         }
-        if let Some(series) = self.live.board.series(&self.live.table, &decided.decision) {
-            served_by(series);
-        }
+        served_by(&decided.series);
     }
 
     /// The answer's status, as it was read.
@@ -174,7 +177,6 @@ impl Stream {
             live.board.reached(&live.table, credit);
         }
         let Some(decided) = &self.decided else { return };
-        let Some(series) = live.board.series(&live.table, &decided.decision) else { return };
         let latency = decided.elapsed();
         let grpc = self.grpc.then(|| series::grpc(self.grpc_status));
         let status = decided.status;
@@ -184,7 +186,7 @@ impl Stream {
         let timed_out = suspicious
             && host::property_number("response\0flags").is_some_and(|flags| series::timed_out(flags, status));
         let end = End { class: series::class(status), grpc, timed_out, latency, headers: decided.headers };
-        series.ended(&end, decided.decision.replicate);
+        decided.series.ended(&end, decided.decision.replicate);
     }
 
     /// The status of a gRPC request, if `map` has it.
@@ -204,13 +206,18 @@ impl Decided {
     }
 }
 
-/// Compares the cluster that served with the one that should have.
+/// Compares the cluster that served with the one that should have, where that is due.
 fn served_by(series: &Series) {
     let Some(expected) = &series.cluster else { return };
-    match host::property("xds\0cluster_name") {
-        Some(cluster) if cluster == expected.as_bytes() => {}
-        Some(cluster) if !cluster.is_empty() => series.misrouted("other_cluster"),
-        _ => series.misrouted("no_cluster"),
+    let Some(stands_for) = series.delivery.due() else { return };
+    let wrong = match host::property("xds\0cluster_name") {
+        Some(cluster) if cluster == expected.as_bytes() => None,
+        Some(cluster) if !cluster.is_empty() => Some("other_cluster"),
+        _ => Some("no_cluster"),
+    };
+    series.delivery.seen(wrong.is_none());
+    if let Some(reason) = wrong {
+        series.misrouted(reason, stands_for);
     }
 }
 

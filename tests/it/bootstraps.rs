@@ -38,7 +38,7 @@ async fn plugin_shadow_yaml_compares_and_its_records_arrive() -> Result<()> {
         assert_eq!(client.get("/", &[("x-user-id", key), ("cookie", "a=b")]).await?.status, 200, "{key}");
     }
     wait_until("all copies are compared, and told", || async {
-        let metrics = envoy.metrics().await?;
+        let metrics = envoy.admin().metrics().await?;
         let told = metrics.sum("headgate_shadow_records", &[("target", "model"), ("result", "sent")]);
         Ok((metrics.sum("headgate_shadow_compared", &[]), told) == (sampled as u64, sampled as u64))
     })

@@ -10,7 +10,7 @@ use crate::split::{bucket, split};
 /// Metrics once this many requests have finished.
 async fn finished(envoy: &Envoy, count: u64) -> Result<Metrics> {
     let what = format!("{count} requests have finished");
-    wait_until(&what, || async { Ok(envoy.metrics().await?.sum("headgate_responses", &[]) >= count) }).await?;
+    wait_until(&what, || async { Ok(envoy.admin().metrics().await?.sum("headgate_responses", &[]) >= count) }).await?;
     let metrics = envoy.metrics().await?;
     assert_eq!(metrics.sum("headgate_responses", &[]), count);
     Ok(metrics)
@@ -103,8 +103,10 @@ async fn latencies_are_recorded_in_microseconds_with_buckets_at_most_a_fifth_apa
     let labels = [("route", "model"), ("variant", "canary"), ("assigned", "hash"), ("segment", "default")];
     for name in ["headgate_latency_us", "headgate_headers_us"] {
         let (count, buckets) = (format!("{name}_count"), format!("{name}_bucket"));
-        wait_until(&format!("{name} shows"), || async { Ok(envoy.metrics().await?.sum(&count, &labels) == 25) })
-            .await?;
+        wait_until(&format!("{name} shows"), || async {
+            Ok(envoy.admin().metrics().await?.sum(&count, &labels) == 25)
+        })
+        .await?;
         let metrics = envoy.metrics().await?;
         let mut bounds: Vec<f64> =
             metrics.select(&buckets, &labels).filter_map(|(labels, _)| labels["le"].parse().ok()).collect();

@@ -49,8 +49,10 @@ fn counted(metrics: &Metrics, goal: &str) -> BTreeMap<(String, String), u64> {
 }
 
 async fn reached(envoy: &Envoy, count: u64) -> Result<Metrics> {
-    wait_until("all goals are counted", || async { Ok(envoy.metrics().await?.sum("headgate_goals", &[]) >= count) })
-        .await?;
+    wait_until("all goals are counted", || async {
+        Ok(envoy.admin().metrics().await?.sum("headgate_goals", &[]) >= count)
+    })
+    .await?;
     envoy.metrics().await
 }
 

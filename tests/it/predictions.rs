@@ -58,7 +58,7 @@ fn expect<const N: usize>(bins: [(&str, u64); N]) -> BTreeMap<String, u64> {
 /// Waits until so many of a prediction are accounted for.
 async fn read(envoy: &Envoy, prediction: &str, count: u64) -> Result<Metrics> {
     wait_until(&format!("{count} of `{prediction}` are counted"), || async {
-        Ok(counted(&envoy.metrics().await?, prediction).values().sum::<u64>() == count)
+        Ok(counted(&envoy.admin().metrics().await?, prediction).values().sum::<u64>() == count)
     })
     .await?;
     envoy.metrics().await
@@ -222,8 +222,10 @@ async fn a_share_is_read_and_what_bodies_may_hold_is_bounded() -> Result<()> {
     for n in 0..400 {
         echo(&mut client, &format!("user-{n}"), r#"{"score":1}"#, &[]).await?;
     }
-    wait_until("all are finished", || async { Ok(envoy.metrics().await?.sum("headgate_responses", &[]) == 400) })
-        .await?;
+    wait_until("all are finished", || async {
+        Ok(envoy.admin().metrics().await?.sum("headgate_responses", &[]) == 400)
+    })
+    .await?;
     let read_so_far = bins(&envoy.metrics().await?, "score")["inf"];
     // Six standard deviations about a quarter: chance goes beyond twice in a thousand million.
     assert!((48..=152).contains(&read_so_far), "{read_so_far} of 400 at 25 %");
@@ -242,7 +244,8 @@ async fn a_share_is_read_and_what_bodies_may_hold_is_bounded() -> Result<()> {
     configuration["killSwitch"] = json!(true);
     envoy.push(&configuration).await?;
     echo(&mut client, "user-1", r#"{"score":1}"#, &[]).await?;
-    wait_until("it is finished", || async { Ok(envoy.metrics().await?.sum("headgate_responses", &[]) == 403) }).await?;
+    wait_until("it is finished", || async { Ok(envoy.admin().metrics().await?.sum("headgate_responses", &[]) == 403) })
+        .await?;
     assert_eq!(bins(&envoy.metrics().await?, "score"), expect([("inf", read_so_far + 1), ("budget", 1)]));
     Ok(())
 }

@@ -96,7 +96,8 @@ async fn grpc_unary_calls_pass_with_their_trailers_and_are_counted_by_status() -
     }
     assert_eq!(versions.canary.last()?.header("te"), Some("trailers"));
     let wanted = [("0", 3), ("5", 2), ("14", 1), ("other", 1)].map(|(status, n)| (status.to_owned(), n)).into();
-    wait_until("every call is counted", || async { Ok(envoy.metrics().await?.sum("headgate_grpc", &[]) == 7) }).await?;
+    wait_until("every call is counted", || async { Ok(envoy.admin().metrics().await?.sum("headgate_grpc", &[]) == 7) })
+        .await?;
     assert_eq!(envoy.metrics().await?.by("headgate_grpc", "status", &[]), wanted);
     Ok(())
 }

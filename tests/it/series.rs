@@ -251,7 +251,7 @@ async fn envoy_shows_every_documented_series_with_its_labels_and_values_and_no_o
     // Another filter's, `headgate-shadow.wasm`: the tests of shadows and predictions look at those.
     documented.retain(|name, _| !["headgate_shadow_", "headgate_prediction_"].iter().any(|of| name.starts_with(of)));
     wait_until("every documented series shows", || async {
-        let shown = shown(&envoy.metrics().await?);
+        let shown = shown(&envoy.admin().metrics().await?);
         Ok(documented.keys().all(|name| shown.contains(name)))
     })
     .await?;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -11,6 +12,11 @@ use crate::fault::fault;
 use crate::process::{Process, Settings};
 use crate::relay::Relay;
 use crate::{Admin, Bootstrap, Client, Ecds, Metrics, Permit, Result, envoy_binary, permits, wait_until, wasm};
+
+/// Between two readings of counts at rest: longer than the filter waits before it hands counts over.
+const BETWEEN: Duration = Duration::from_millis(150);
+/// So many readings are compared at most.
+const READINGS: usize = 8;
 
 /// How to start an Envoy. The defaults: `envoy/envoy.yaml`, one worker, and a configuration without routes.
 #[derive(Debug)]
@@ -209,9 +215,19 @@ impl Envoy {
         &self.admin
     }
 
-    /// What it counts, now.
+    /// What it counts, once that is at rest: the filter hands its counts over every tenth of a second, so two readings that are further
+    /// apart must agree. What never comes to rest, because requests go on, is read as it is after a while.
     pub async fn metrics(&self) -> Result<Metrics> {
-        self.admin.metrics().await
+        let mut before = self.admin.metrics().await?;
+        for _ in 0..READINGS {
+            tokio::time::sleep(BETWEEN).await;
+            let now = self.admin.metrics().await?;
+            if now.of("headgate_").eq(before.of("headgate_")) {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Ok(before)
     }
 
     /// Worker threads.
@@ -256,12 +272,13 @@ impl Envoy {
     pub async fn push(&self, configuration: &Value) -> Result<()> {
         let target = configuration["target"].as_str().unwrap_or("default").to_owned();
         let tags = [("target", target.as_str())];
-        let wanted = self.metrics().await?.sum("headgate_acknowledgements", &tags) + u64::from(self.concurrency()) + 1;
+        let wanted =
+            self.admin.metrics().await?.sum("headgate_acknowledgements", &tags) + u64::from(self.concurrency()) + 1;
         let version = self.publish(&configuration.to_string())?;
         let what = format!("version {version} is acknowledged by all workers");
         wait_until(&what, || async {
             Ok(self.version().await? == version
-                && self.metrics().await?.sum("headgate_acknowledgements", &tags) >= wanted)
+                && self.admin.metrics().await?.sum("headgate_acknowledgements", &tags) >= wanted)
         })
         .await
     }
@@ -342,7 +359,7 @@ impl Envoy {
         if awaits_filter {
             wait_until("the filter has taken its first configuration", || async {
                 let wanted = u64::from(self.concurrency()) + 1;
-                Ok(self.metrics().await?.sum("headgate_acknowledgements", &[]) >= wanted)
+                Ok(self.admin.metrics().await?.sum("headgate_acknowledgements", &[]) >= wanted)
             })
             .await?;
         }

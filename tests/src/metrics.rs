@@ -33,6 +33,11 @@ impl Metrics {
         self.select(name, labels).map(|(_, value)| value).sum::<f64>() as u64
     }
 
+    /// Every series whose name begins so.
+    pub fn of(&self, prefix: &str) -> impl Iterator<Item = (&String, &Vec<(Labels, f64)>)> {
+        self.series.iter().filter(move |(name, _)| name.starts_with(prefix))
+    }
+
     /// Every series of a name that carries these labels.
     pub fn select<'m>(&'m self, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = (&'m Labels, f64)> {
         let wanted: Vec<(String, String)> = labels.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();

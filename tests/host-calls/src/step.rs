@@ -44,6 +44,13 @@ impl Proxy {
         self.enter::<_, ()>("proxy_on_tick", root)
     }
 
+    /// What the metrics say when a tick has come.
+    pub fn counted(&mut self) -> Result<&BTreeMap<String, u64>> {
+        let root = self.root(None);
+        self.enter::<_, ()>("proxy_on_tick", root)?;
+        Ok(&self.host().metrics)
+    }
+
     /// A stream begins: its number.
     pub fn open(&mut self, headers: &[Header], ends: bool) -> Result<u32> {
         let (id, root) = (self.number(), self.root(None));

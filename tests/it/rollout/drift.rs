@@ -114,7 +114,7 @@ async fn without_a_reference_it_says_how_to_record_one_and_saved_pages_need_none
         // Histograms come with the flush.
         let seen = world.envoy.metrics().await?.sum("headgate_latency_us_count", &[]);
         wait_until("they are flushed", || async {
-            Ok(world.envoy.metrics().await?.sum("headgate_latency_us_count", &[]) >= seen + 150)
+            Ok(world.envoy.admin().metrics().await?.sum("headgate_latency_us_count", &[]) >= seen + 150)
         })
         .await?;
         let path = world.text(&format!("page-{at}.txt"));

@@ -265,7 +265,7 @@ impl World {
     /// Waits until the proxy shows what is published.
     pub(super) async fn applied(&self) -> Result<()> {
         wait_until("the proxy shows the published revision", || async {
-            let shown = self.envoy.metrics().await?;
+            let shown = self.envoy.admin().metrics().await?;
             let shown: Vec<f64> = shown.select("headgate_revision", &[]).map(|(_, revision)| revision).collect();
             Ok(shown.iter().any(|revision| Some(*revision) == self.plugin().ok().and_then(|c| c["revision"].as_f64())))
         })

@@ -210,8 +210,10 @@ async fn a_kill_stops_copies_even_of_requests_that_are_still_coming() -> Result<
         let user = [("x-user-id", "alice"), ("content-length", "8")];
         let coming = tokio::spawn(async move { client.request(Method::POST, "/", &user, streamed(receiver)).await });
         sender.send(Frame::data(Bytes::from_static(b"half"))).await?;
-        wait_until("it is sampled", || async { Ok(envoy.metrics().await?.sum("headgate_shadow_sampled", &[]) == 1) })
-            .await?;
+        wait_until("it is sampled", || async {
+            Ok(envoy.admin().metrics().await?.sum("headgate_shadow_sampled", &[]) == 1)
+        })
+        .await?;
         let mut killed = shadowed(2, more.clone());
         killed["routes"][0]["killSwitch"] = json!(true);
         envoy.push(&killed).await?;
@@ -242,14 +244,14 @@ async fn a_slow_shadow_is_waited_for_and_the_user_is_not() -> Result<()> {
         for _ in 0..3 {
             assert_eq!(client.get("/", &USER).await?.status, 200);
         }
-        assert_eq!(envoy.metrics().await?.sum("headgate_shadow_compared", &[]), 0);
+        assert_eq!(envoy.admin().metrics().await?.sum("headgate_shadow_compared", &[]), 0);
         let (account, metrics) = quiet(&envoy, 3).await?;
         assert_eq!(account.compared, 3);
         let latency = |side| metrics.sum("headgate_shadow_replicate_latency_us", &[("side", side)]);
         assert!(latency("shadow") >= 900_000 && latency("primary") > 0, "{} {}", latency("primary"), latency("shadow"));
         // Envoy shows a histogram after its next flush.
         wait_until("both sides' latencies are there", || async {
-            let by = envoy.metrics().await?.by("headgate_shadow_latency_us_count", "side", &[]);
+            let by = envoy.admin().metrics().await?.by("headgate_shadow_latency_us_count", "side", &[]);
             Ok(by.into_iter().eq([("primary".to_owned(), 3), ("shadow".to_owned(), 3)]))
         })
         .await?;

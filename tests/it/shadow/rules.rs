@@ -114,7 +114,7 @@ async fn how_far_numbers_are_apart_is_a_histogram() -> Result<()> {
         // Envoy shows a histogram after its next flush.
         let histogram = "headgate_shadow_difference_millionths";
         wait_until("three differences are there", || async {
-            Ok(envoy.metrics().await?.sum(&format!("{histogram}_count"), &[]) == 3)
+            Ok(envoy.admin().metrics().await?.sum(&format!("{histogram}_count"), &[]) == 3)
         })
         .await?;
         let sum = envoy.metrics().await?.sum(&format!("{histogram}_sum"), &[]);

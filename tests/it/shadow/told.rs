@@ -236,7 +236,7 @@ async fn each_fault_is_recommended_to_be_mended_from_the_counters_alone() -> Res
         let histogram = "headgate_shadow_latency_us_count";
         let side = if name == "failing" { "primary" } else { "shadow" };
         wait_until("the latencies are shown", || async {
-            Ok(envoy.metrics().await?.sum(histogram, &[("route", name), ("side", side)]) == 300)
+            Ok(envoy.admin().metrics().await?.sum(histogram, &[("route", name), ("side", side)]) == 300)
         })
         .await?;
         let told = told(&[&["report", &target, "--route", name], limits].concat())?;

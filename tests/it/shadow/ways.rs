@@ -19,7 +19,7 @@ async fn either_answer_may_come_first() -> Result<()> {
         world.stable.release();
         assert_eq!(client.get("/hold", &USER).await?.upstream(), "model");
         wait_until("Envoy is done with the user", || async {
-            Ok(envoy.metrics().await?.sum("headgate_responses", &[]) == 1)
+            Ok(envoy.admin().metrics().await?.sum("headgate_responses", &[]) == 1)
         })
         .await?;
         assert_eq!(envoy.metrics().await?.sum("headgate_shadow_compared", &[]), 0);
@@ -55,8 +55,10 @@ async fn a_user_who_goes_away_is_counted_and_the_late_answer_harms_nothing() -> 
             wait_until("both have it", || async { Ok((world.stable.count(), world.shadow.count()) == (n, n)) }).await?;
             held.abort();
         }
-        wait_until("all have gone away", || async { Ok(envoy.metrics().await?.sum("headgate_responses", &[]) == 3) })
-            .await?;
+        wait_until("all have gone away", || async {
+            Ok(envoy.admin().metrics().await?.sum("headgate_responses", &[]) == 3)
+        })
+        .await?;
         for _ in 0..3 {
             world.shadow.release();
         }

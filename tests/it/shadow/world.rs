@@ -68,7 +68,7 @@ pub(super) async fn quiet(envoy: &Envoy, sampled: u64) -> Result<(Account, Metri
     let what = format!("{sampled} sampled requests are accounted for");
     let last = std::sync::Mutex::new(Account::default());
     let waited = wait_until(&what, || async {
-        let now = account(&envoy.metrics().await?);
+        let now = account(&envoy.admin().metrics().await?);
         *last.lock().unwrap() = now;
         Ok(now.sampled == sampled && now.compared + now.refused + now.dropped + now.failed == sampled)
     });

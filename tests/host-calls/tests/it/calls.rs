@@ -2,7 +2,7 @@
 //!
 //! A number that changes here changes what every request costs: say so where it is changed.
 
-use headgate_host_calls::{Answer, Proxy};
+use headgate_host_calls::{Answer, Fault, Proxy};
 use serde_json::{Value, json};
 
 use crate::{config, headers, proxy, route};
@@ -31,8 +31,74 @@ fn a_sticky_request() {
         &mut proxy(&config(route())),
         &[("x-user-id", "alice")],
         &ok(),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
+}
+
+/// Counters are told of many requests at once, by a tick that the first of them asks for; the next tick is asked for by the next request.
+#[test]
+fn counters_of_many_requests() {
+    let mut proxy = proxy(&config(route()));
+    let user = headers(&[("x-user-id", "alice")]);
+    proxy.request(&user, &ok()).unwrap();
+    proxy.tick().unwrap();
+    assert_eq!(proxy.host().tick, 0);
+    let asked: Vec<u32> = (0..50)
+        .map(|_| {
+            let seen = proxy.request(&user, &ok()).unwrap();
+            assert_eq!(seen.calls.get("proxy_increment_metric"), None);
+            seen.calls.get("proxy_set_tick_period_milliseconds").copied().unwrap_or(0)
+        })
+        .collect();
+    assert_eq!((asked[0], asked.iter().sum::<u32>(), proxy.host().tick), (1, 1, 100));
+    let sum = |proxy: &mut Proxy, name: &str| -> u64 {
+        proxy.host().metrics.iter().filter(|(metric, _)| metric.ends_with(name)).map(|(_, value)| value).sum()
+    };
+    assert_eq!((sum(&mut proxy, "headgate_requests"), sum(&mut proxy, "headgate_latency_us")), (1, 51));
+    proxy.host().calls.clear();
+    proxy.tick().unwrap();
+    assert_eq!((sum(&mut proxy, "headgate_requests"), sum(&mut proxy, "headgate_responses")), (51, 51));
+    let calls = &proxy.host().calls;
+    assert_eq!((calls["proxy_increment_metric"], proxy.host().tick), (2, 0));
+}
+
+/// A host that gives no ticks is told at once.
+#[test]
+fn counters_without_a_tick() {
+    let mut proxy = proxy(&config(route()));
+    proxy.host().fault = Fault::Of("proxy_set_tick_period_milliseconds", 2);
+    proxy.request(&headers(&[("x-user-id", "alice")]), &ok()).unwrap();
+    let counted: u64 =
+        proxy.host().metrics.iter().filter(|(name, _)| name.ends_with("_requests")).map(|(_, n)| n).sum();
+    assert_eq!(counted, 1);
+}
+
+/// Counts that a plugin's end overtakes are not lost.
+#[test]
+fn counters_when_the_plugin_goes() {
+    let mut proxy = proxy(&config(route()));
+    proxy.request(&headers(&[("x-user-id", "alice")]), &ok()).unwrap();
+    proxy.forget(1).unwrap();
+    let counted: u64 =
+        proxy.host().metrics.iter().filter(|(name, _)| name.ends_with("_requests")).map(|(_, n)| n).sum();
+    assert_eq!(counted, 1);
+}
+
+/// Which cluster served is asked for sixteen times, and then of one request in eight.
+#[test]
+fn the_cluster_of_many_requests() {
+    let mut proxy = with(|route| {
+        route["variants"][0]["cluster"] = json!("a");
+        route["variants"][1]["cluster"] = json!("a");
+    });
+    let answer = ok().property("xds\0cluster_name", b"a");
+    let asked: Vec<u32> = (0..48)
+        .map(|_| {
+            let seen = proxy.request(&headers(&[("x-user-id", "alice")]), &answer).unwrap();
+            seen.calls.get("proxy_get_property").copied().unwrap_or(0)
+        })
+        .collect();
+    assert_eq!((asked[..16].iter().sum::<u32>(), asked[16..].iter().sum::<u32>()), (16, 4));
 }
 
 #[test]
@@ -41,7 +107,7 @@ fn without_a_key() {
         &mut proxy(&config(route())),
         &[],
         &ok(),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
 }
 
@@ -51,7 +117,7 @@ fn with_a_forged_header() {
         &mut proxy(&config(route())),
         &[("x-headgate-variant", "canary"), ("x-user-id", "alice")],
         &ok(),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*3 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 remove_header_map_value*1 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*1 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 remove_header_map_value*1 replace_header_map_value*1",
     );
 }
 
@@ -61,7 +127,7 @@ fn with_an_override() {
         &mut proxy(&config(route())),
         &[("x-canary", "always")],
         &ok(),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
 }
 
@@ -71,7 +137,7 @@ fn told_by_filter_state() {
         &mut with(|route| route["output"] = json!({})),
         &[("x-user-id", "alice")],
         &ok(),
-        "clock_time_get*3 call_foreign_function*1 get_header_map_value*3 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 set_property*1",
+        "clock_time_get*3 call_foreign_function*1 get_header_map_value*3 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 set_property*1",
     );
 }
 
@@ -90,13 +156,13 @@ fn with_a_cookie_in_one_line_or_in_several() {
         &mut by_cookie(),
         &[("cookie", "a=b; sid=alice")],
         &ok(),
-        "clock_time_get*3 call_foreign_function*1 get_header_map_value*1 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 set_property*1",
+        "clock_time_get*3 call_foreign_function*1 get_header_map_value*1 get_property*1 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 set_property*1",
     );
     check(
         &mut by_cookie(),
         &[("cookie", "a=b"), ("cookie", "sid=alice")],
         &ok(),
-        "clock_time_get*3 call_foreign_function*1 get_header_map_pairs*1 get_header_map_value*1 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 set_property*1",
+        "clock_time_get*3 call_foreign_function*1 get_header_map_pairs*1 get_header_map_value*1 get_property*1 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 set_property*1",
     );
 }
 
@@ -110,7 +176,7 @@ fn told_nothing_on_the_default_route() {
         }),
         &[("x-user-id", "alice")],
         &ok(),
-        "clock_time_get*3 get_header_map_value*3 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2",
+        "clock_time_get*3 get_header_map_value*3 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2",
     );
 }
 
@@ -121,7 +187,7 @@ fn matched_by_host_and_path() {
         &mut with(|route| route["match"] = json!({"hosts": ["shop.example"], "path": {"prefix": "/v1/"}})),
         &[("x-user-id", "alice")],
         &ok(),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
 }
 
@@ -144,7 +210,7 @@ fn whose_variant_names_its_cluster() {
         }),
         &[("x-user-id", "alice")],
         &ok().property("xds\0cluster_name", b"a"),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 get_property*1 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
 }
 
@@ -154,7 +220,7 @@ fn of_grpc() {
         &mut proxy(&config(route())),
         &[("x-user-id", "alice"), ("te", "trailers"), ("content-type", "application/grpc")],
         &Answer::status("200", &[("grpc-status", "0")]),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*2 increment_metric*3 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*2 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
 }
 
@@ -164,7 +230,7 @@ fn that_timed_out() {
         &mut proxy(&config(route())),
         &[("x-user-id", "alice")],
         &Answer::status("504", &[]).property("response\0flags", &4_u64.to_le_bytes()),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 get_property*1 increment_metric*3 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 get_property*1 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
 }
 
@@ -174,7 +240,7 @@ fn reset_without_an_answer() {
         &mut proxy(&config(route())),
         &[("x-user-id", "alice")],
         &Answer::default(),
-        "clock_time_get*2 get_header_map_pairs*1 get_property*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*1 on_request_headers*1 record_metric*1 replace_header_map_value*1",
+        "clock_time_get*2 get_header_map_pairs*1 get_property*1 on_context_create*1 on_delete*1 on_memory_allocate*1 on_request_headers*1 record_metric*1 replace_header_map_value*1",
     );
 }
 
@@ -191,19 +257,19 @@ fn that_reaches_a_goal() {
         &mut counting(),
         &[("x-user-id", "alice")],
         &Answer::status("200", &[("x-order", "7")]),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*2 increment_metric*3 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*2 on_context_create*1 on_delete*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
     check(
         &mut counting(),
         &[("x-user-id", "alice")],
         &Answer::status("404", &[("x-order", "7")]),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
     let elsewhere = || with(|route| route["goals"] = json!([{"name": "sale", "match": {"methods": ["POST"]}}]));
     check(
         &mut elsewhere(),
         &[("x-user-id", "alice")],
         &ok(),
-        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 increment_metric*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
+        "clock_time_get*3 get_header_map_pairs*1 get_header_map_value*1 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1",
     );
 }

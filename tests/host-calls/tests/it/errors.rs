@@ -17,7 +17,7 @@ fn filter() -> Proxy {
 }
 
 fn counted(proxy: &mut Proxy) -> Vec<(String, u64)> {
-    let errors = proxy.host().metrics.iter().filter(|(name, _)| name.ends_with("headgate_errors"));
+    let errors = proxy.counted().unwrap().iter().filter(|(name, _)| name.ends_with("headgate_errors"));
     errors
         .map(|(name, count)| (name.split("=.=").nth(1).unwrap().split(';').next().unwrap().to_owned(), *count))
         .collect()
@@ -45,7 +45,13 @@ fn what_the_host_refuses_is_counted_by_kind_and_the_request_goes_on() {
         }
         // It was counted as a request all the same, and nothing is left of it when the host is well again.
         let requests = |proxy: &mut Proxy| -> u64 {
-            proxy.host().metrics.iter().filter(|(name, _)| name.ends_with("headgate_requests")).map(|(_, n)| n).sum()
+            proxy
+                .counted()
+                .unwrap()
+                .iter()
+                .filter(|(name, _)| name.ends_with("headgate_requests"))
+                .map(|(_, n)| n)
+                .sum()
         };
         assert_eq!(requests(&mut proxy), 2, "{function}");
         let before = counted(&mut proxy);
