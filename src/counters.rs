@@ -82,6 +82,7 @@ pub(crate) fn hand_over() {
     TALLY.with(|tally| {
         if let Ok(mut tally) = tally.try_borrow_mut() {
             tally.hand_over(host::increment);
+            tally.hand_over_samples(host::record);
         }
     });
 }
@@ -93,6 +94,23 @@ fn add_later(place: u32, by: u32) {
             tally.add(place, by);
         }
     });
+    ask_for_tick();
+}
+
+/// Takes a sample with the next tick, or when enough wait.
+fn sample_later(id: u32, value: u64) {
+    TALLY.with(|tally| {
+        if let Ok(mut tally) = tally.try_borrow_mut()
+            && tally.sample(id, value)
+        {
+            tally.hand_over_samples(host::record);
+        }
+    });
+    ask_for_tick();
+}
+
+/// What waits is handed over with a tick, and without one at once.
+fn ask_for_tick() {
     if !AWAITED.replace(true) {
         // Of a period that is already running, a shorter one would only be the next.
         #[cfg(feature = "shadow")]
@@ -125,7 +143,7 @@ impl Slot {
 
     pub(crate) fn sample(&self, value: u64, name: impl FnOnce() -> String) {
         if let Some(id) = self.known(|| known(MetricType::Histogram, name())) {
-            host::record(id, value);
+            sample_later(id, value);
         }
     }
 }

@@ -1,7 +1,11 @@
-//! Counts that wait to be handed to the host, many at once.
+//! Counts and samples that wait to be handed to the host, many at once.
 //!
 //! A request adds to several counters, mostly to the same ones as the request before it, and each time would be a call of the
-//! host. So what was counted waits here, by counter, and is handed over in one call for each.
+//! host. So what was counted waits here, by counter, and is handed over in one call for each. Samples of histograms are handed over one by
+//! one, but in a row: what such a call touches is then still in the processor's cache for the next.
+
+/// Samples that wait at most.
+const SAMPLES: usize = 512;
 
 /// What was counted and not handed over yet, by counter.
 #[derive(Debug, Default)]
@@ -10,6 +14,8 @@ pub(crate) struct Tally {
     counters: Vec<(u32, u64)>,
     /// Places of the counters for which something waits.
     waiting: Vec<u32>,
+    /// Samples of histograms, by the host's id.
+    samples: Vec<(u32, u64)>,
 }
 
 impl Tally {
@@ -33,6 +39,17 @@ impl Tally {
             self.waiting.push(place);
         }
         *waits = waits.saturating_add(u64::from(by));
+    }
+
+    /// Takes a sample of a histogram; whether so many wait that they should be handed over.
+    pub(crate) fn sample(&mut self, id: u32, value: u64) -> bool {
+        self.samples.push((id, value));
+        self.samples.len() >= SAMPLES
+    }
+
+    /// Tells each sample, in the order in which they were taken. Then none waits.
+    pub(crate) fn hand_over_samples(&mut self, mut tell: impl FnMut(u32, u64)) {
+        self.samples.drain(..).for_each(|(id, value)| tell(id, value));
     }
 
     /// Tells each counter for which something waits, as (id, how much), in the order in which they began to wait. Then nothing waits.
@@ -68,6 +85,17 @@ mod tests {
         assert_eq!(told(&mut tally), []);
         tally.add(requests, 3);
         assert_eq!(told(&mut tally), [(8, 3)]);
+    }
+
+    #[test]
+    fn samples_are_told_in_order_and_are_never_very_many() {
+        let mut tally = Tally::default();
+        let full: Vec<bool> = (0..SAMPLES as u64).map(|value| tally.sample(6, value)).collect();
+        assert_eq!(full.iter().position(|full| *full), Some(SAMPLES - 1));
+        let mut told = Vec::new();
+        tally.hand_over_samples(|id, value| told.push((id, value)));
+        assert_eq!((told.len(), told[7]), (SAMPLES, (6, 7)));
+        tally.hand_over_samples(|_, _| panic!("nothing is left"));
     }
 
     #[test]

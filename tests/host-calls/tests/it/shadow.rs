@@ -87,7 +87,7 @@ fn a_copied_request() {
     let all: Vec<String> = all.iter().map(|(name, n)| format!("{name}*{n}")).collect();
     assert_eq!(
         all.join(" "),
-        "clock_time_get*5 get_header_map_pairs*3 http_call*1 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 record_metric*4 replace_header_map_value*1 set_effective_context*1"
+        "clock_time_get*5 get_header_map_pairs*3 http_call*1 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*3 on_request_headers*1 on_response_headers*1 replace_header_map_value*1 set_effective_context*1"
     );
 }
 
@@ -113,7 +113,7 @@ fn a_copied_request_with_a_body_is_read_as_a_whole_and_each_piece_once() {
     let all: Vec<String> = calls.iter().map(|(name, n)| format!("{}*{n}", name.trim_start_matches("proxy_"))).collect();
     assert_eq!(
         all.join(" "),
-        "clock_time_get*6 call_foreign_function*1 get_buffer_bytes*5 get_header_map_pairs*3 http_call*1 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*8 on_request_body*2 on_request_headers*1 on_response_body*2 on_response_headers*1 record_metric*4 set_effective_context*1 set_property*1"
+        "clock_time_get*6 call_foreign_function*1 get_buffer_bytes*5 get_header_map_pairs*3 http_call*1 on_context_create*1 on_delete*1 on_http_call_response*1 on_memory_allocate*8 on_request_body*2 on_request_headers*1 on_response_body*2 on_response_headers*1 set_effective_context*1 set_property*1"
     );
     assert_eq!(sum(&mut proxy, "compared"), 2);
 }
@@ -147,7 +147,7 @@ fn a_shadow_that_nobody_reaches_costs_little_and_is_tried_by_one_copy_at_a_time(
     let seen = proxy.request(&user, &answer).unwrap().calls();
     assert_eq!(
         seen,
-        "clock_time_get*4 get_header_map_pairs*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 record_metric*2 replace_header_map_value*1"
+        "clock_time_get*4 get_header_map_pairs*2 on_context_create*1 on_delete*1 on_memory_allocate*2 on_request_headers*1 on_response_headers*1 replace_header_map_value*1"
     );
     assert_eq!((sum(&mut proxy, "sampled"), sum(&mut proxy, "failed")), (5 + 9 * 4 + 1, 5 + 9 * 4 + 1));
     // It is there again.
