@@ -1,12 +1,18 @@
 //! Envoy's admin interface.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use hyper::Method;
 use serde_json::Value;
 
 use crate::fault::fault;
 use crate::{Client, Metrics, Result, empty};
+
+/// Between two readings of counts at rest: longer than the filter waits before it hands counts over.
+const BETWEEN: Duration = Duration::from_millis(150);
+/// So many readings are compared at most.
+const READINGS: usize = 8;
 
 /// A client of one admin interface. Each question is a connection of its own.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +59,21 @@ impl Admin {
     /// Everything that is counted.
     pub async fn metrics(&self) -> Result<Metrics> {
         Metrics::parse(&self.get("/stats/prometheus").await?)
+    }
+
+    /// What it counts, once that is at rest: the filter hands its counts over every tenth of a second, so two readings that are further
+    /// apart must agree. What never comes to rest, because requests go on, is read as it is after a while.
+    pub async fn metrics_at_rest(&self) -> Result<Metrics> {
+        let mut before = self.metrics().await?;
+        for _ in 0..READINGS {
+            tokio::time::sleep(BETWEEN).await;
+            let now = self.metrics().await?;
+            if now.of("headgate_").eq(before.of("headgate_")) {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Ok(before)
     }
 
     /// Names and addresses of the listeners.

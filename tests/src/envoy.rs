@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -12,11 +11,6 @@ use crate::fault::fault;
 use crate::process::{Process, Settings};
 use crate::relay::Relay;
 use crate::{Admin, Bootstrap, Client, Ecds, Metrics, Permit, Result, envoy_binary, permits, wait_until, wasm};
-
-/// Between two readings of counts at rest: longer than the filter waits before it hands counts over.
-const BETWEEN: Duration = Duration::from_millis(150);
-/// So many readings are compared at most.
-const READINGS: usize = 8;
 
 /// How to start an Envoy. The defaults: `envoy/envoy.yaml`, one worker, and a configuration without routes.
 #[derive(Debug)]
@@ -215,19 +209,9 @@ impl Envoy {
         &self.admin
     }
 
-    /// What it counts, once that is at rest: the filter hands its counts over every tenth of a second, so two readings that are further
-    /// apart must agree. What never comes to rest, because requests go on, is read as it is after a while.
+    /// What it counts, once that is at rest.
     pub async fn metrics(&self) -> Result<Metrics> {
-        let mut before = self.admin.metrics().await?;
-        for _ in 0..READINGS {
-            tokio::time::sleep(BETWEEN).await;
-            let now = self.admin.metrics().await?;
-            if now.of("headgate_").eq(before.of("headgate_")) {
-                return Ok(now);
-            }
-            before = now;
-        }
-        Ok(before)
+        self.admin.metrics_at_rest().await
     }
 
     /// Worker threads.

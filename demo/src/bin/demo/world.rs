@@ -127,9 +127,9 @@ impl World {
         }
     }
 
-    /// Envoy's metrics.
+    /// Envoy's metrics, at rest.
     pub(crate) async fn metrics(&self) -> Result<Metrics> {
-        Admin::new(self.stats).metrics().await
+        Admin::new(self.stats).metrics_at_rest().await
     }
 
     /// What the server of a variant was asked so far.
