@@ -53,7 +53,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Of strata, to be asked as `ask` says; by which procedure is of no account here. Degenerate as [`compare`].
+    /// Of strata, to be asked as `ask` says; by which procedure is of no account here. Degenerate as [`super::compare`].
     pub fn of(strata: &[Stratum], ask: &Ask) -> Result<Evidence, Reason> {
         probability("alpha", ask.alpha)?;
         if !ask.rate && ask.clustering == Clustering::Independent {

@@ -11,7 +11,7 @@
 //! | `Msprt` | any | [`super::sequential::msprt`] (Johari et al. 2022) |
 //! | `Bound` | as planned | the difference at which z reaches a bound: a planned look's, or that of a single look |
 //!
-//! Below [`FEWEST_EVENTS`] events (or non-events) the exact test and the bounds of each rate decide alone, whatever the procedure.
+//! Below `FEWEST_EVENTS` events (or non-events) the exact test and the bounds of each rate decide alone, whatever the procedure.
 
 mod evidence;
 mod size;
