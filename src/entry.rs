@@ -86,7 +86,7 @@ impl RootContext for Root {
         true
     }
 
-    /// Counts are handed over before a configuration is acknowledged: what is counted after that, it decided.
+    /// Counts are handed over before a configuration is acknowledged: what starts and is counted after that, it decided.
     fn on_tick(&mut self) {
         counters::hand_over();
         let Some(Some(live)) = contexts(|contexts| contexts.roots.get(&self.id).cloned().flatten()) else { return };
