@@ -3,6 +3,8 @@
 //! A metric is defined when it first counts something, and once in the life of a VM: Envoy hands out a new id for
 //! every definition, so ids are kept by name and outlive configurations. A table's cells remember them by number, so
 //! that a request looks up no name. A metric that cannot be defined counts nothing.
+//!
+//! What requests count waits in a tally for a tick, which the first of them asks for; what is seldom counted is told at once.
 
 use core::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -87,7 +89,7 @@ pub(crate) fn hand_over() {
     });
 }
 
-/// Adds to a counter with the next tick. Without one, at once.
+/// Adds to a counter with the next tick.
 fn add_later(place: u32, by: u32) {
     TALLY.with(|tally| {
         if let Ok(mut tally) = tally.try_borrow_mut() {
@@ -109,7 +111,7 @@ fn sample_later(id: u32, value: u64) {
     ask_for_tick();
 }
 
-/// What waits is handed over with a tick, and without one at once.
+/// What waits is handed over with a tick, or at once if the host gives none.
 fn ask_for_tick() {
     if !AWAITED.replace(true) {
         // Of a period that is already running, a shorter one would only be the next.
@@ -121,8 +123,8 @@ fn ask_for_tick() {
     }
 }
 
-/// A metric's id once it is known, of counters their place in the tally; 0 before. What the host refused is asked for again at the next request: it is cheap
-/// beside being blind.
+/// A metric's id once it is known, of counters their place in the tally; 0 before. What the host refused is asked for
+/// again at the next request: it is cheap beside being blind.
 #[derive(Debug, Default)]
 pub(crate) struct Slot(Cell<u32>);
 
@@ -141,6 +143,7 @@ impl Slot {
         }
     }
 
+    /// Takes a sample of a histogram, with the next tick.
     pub(crate) fn sample(&self, value: u64, name: impl FnOnce() -> String) {
         if let Some(id) = self.known(|| known(MetricType::Histogram, name())) {
             sample_later(id, value);

@@ -202,6 +202,24 @@ async fn what_another_cluster_served_is_counted_as_misrouted() -> Result<()> {
     Ok(())
 }
 
+/// After sixteen in a row that were right one in eight is looked at: here the eighth, which stands for those before it, and then all.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_astray_later_is_counted_too() -> Result<()> {
+    let versions = Versions::start().await?;
+    let envoy = versions.behind(Bootstrap::filter_state()?).configuration(&config(1, route(0, 1))).start().await?;
+    let mut client = envoy.http1().await?;
+    for (enabled, requests) in [("100", 16), ("0", 20)] {
+        envoy.admin().runtime("headgate.enabled", enabled).await?;
+        for _ in 0..requests {
+            assert_eq!(client.get("/", &[("x-user-id", "alice")]).await?.status, 200);
+        }
+    }
+    let metrics = finished(&envoy, 36).await?;
+    let astray = metrics.by("headgate_misrouted", "reason", &[("route", "model"), ("variant", "canary")]);
+    assert_eq!(astray, counts(&[("other_cluster", 20)]));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_push_is_acknowledged_by_every_worker_and_the_main_thread() -> Result<()> {
     let versions = Versions::start().await?;

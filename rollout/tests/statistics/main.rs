@@ -8,6 +8,7 @@ mod traffic;
 mod bandit_simulated;
 mod compare_simulated;
 mod degenerate;
+mod drift_published;
 mod drift_simulated;
 mod evidence_simulated;
 mod experiment_simulated;

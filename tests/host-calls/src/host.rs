@@ -80,6 +80,11 @@ impl Host {
         *self.calls.entry(name.to_owned()).or_insert(0) += 1;
     }
 
+    /// The values of all metrics whose names end so, whatever their labels.
+    pub fn sum(&self, name: &str) -> u64 {
+        self.metrics.iter().filter(|(metric, _)| metric.ends_with(name)).map(|(_, value)| value).sum()
+    }
+
     /// Lets the clock go on by so many microseconds.
     pub fn wait(&mut self, microseconds: u64) {
         self.clock += microseconds * 1_000;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::host::Host;
 use crate::proxy::{REQUEST, REQUEST_BODY, RESPONSE, RESPONSE_BODY};
 use crate::{Header, Proxy, Result};
 
@@ -44,11 +45,11 @@ impl Proxy {
         self.enter::<_, ()>("proxy_on_tick", root)
     }
 
-    /// What the metrics say when a tick has come.
-    pub fn counted(&mut self) -> Result<&BTreeMap<String, u64>> {
+    /// The host, with what its metrics say when a tick has come.
+    pub fn counted(&mut self) -> Result<&Host> {
         let root = self.root(None);
         self.enter::<_, ()>("proxy_on_tick", root)?;
-        Ok(&self.host().metrics)
+        Ok(self.host())
     }
 
     /// A stream begins: its number.

@@ -200,7 +200,7 @@ impl World {
     /// Counters of shadows, all labels together.
     fn sum(&mut self, what: &str) -> u64 {
         let name = format!("headgate_shadow_{what}");
-        self.proxy.counted().unwrap().iter().filter(|(metric, _)| metric.ends_with(&name)).map(|(_, value)| value).sum()
+        self.proxy.counted().unwrap().sum(&name)
     }
 }
 

@@ -17,7 +17,7 @@ fn filter() -> Proxy {
 }
 
 fn counted(proxy: &mut Proxy) -> Vec<(String, u64)> {
-    let errors = proxy.counted().unwrap().iter().filter(|(name, _)| name.ends_with("headgate_errors"));
+    let errors = proxy.counted().unwrap().metrics.iter().filter(|(name, _)| name.ends_with("headgate_errors"));
     errors
         .map(|(name, count)| (name.split("=.=").nth(1).unwrap().split(';').next().unwrap().to_owned(), *count))
         .collect()
@@ -44,15 +44,7 @@ fn what_the_host_refuses_is_counted_by_kind_and_the_request_goes_on() {
             assert!(errors.contains(&(kind.to_owned(), n)), "{function}: {kind} is not {n} in {errors:?}");
         }
         // It was counted as a request all the same, and nothing is left of it when the host is well again.
-        let requests = |proxy: &mut Proxy| -> u64 {
-            proxy
-                .counted()
-                .unwrap()
-                .iter()
-                .filter(|(name, _)| name.ends_with("headgate_requests"))
-                .map(|(_, n)| n)
-                .sum()
-        };
+        let requests = |proxy: &mut Proxy| proxy.counted().unwrap().sum("headgate_requests");
         assert_eq!(requests(&mut proxy), 2, "{function}");
         let before = counted(&mut proxy);
         proxy.host().fault = Fault::None;

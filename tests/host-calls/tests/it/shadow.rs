@@ -60,8 +60,13 @@ fn who_is_not_copied_costs_no_call_more_than_without_shadows() {
             // The first defines its metrics, and draws randomness for many.
             proxy.request(&user, &answer).unwrap();
             let calls = proxy.request(&user, &answer).unwrap().calls();
-            let sampled =
-                proxy.counted().unwrap().keys().filter(|name| name.ends_with("headgate_shadow_sampled")).count();
+            let sampled = proxy
+                .counted()
+                .unwrap()
+                .metrics
+                .keys()
+                .filter(|name| name.ends_with("headgate_shadow_sampled"))
+                .count();
             assert_eq!(sampled, 0, "{what}");
             calls
         });
@@ -164,7 +169,7 @@ fn a_shadow_that_nobody_reaches_costs_little_and_is_tried_by_one_copy_at_a_time(
 /// Counters of shadows, all labels together.
 fn sum(proxy: &mut Proxy, what: &str) -> u64 {
     let name = format!("headgate_shadow_{what}");
-    proxy.counted().unwrap().iter().filter(|(metric, _)| metric.ends_with(&name)).map(|(_, value)| value).sum()
+    proxy.counted().unwrap().sum(&name)
 }
 
 #[test]
