@@ -129,7 +129,7 @@ impl Stream {
             return;
         }
         let map = MapType::HttpResponseHeaders;
-        let ask = || host::header(map, ":status").and_then(|status| number(&status));
+        let ask = || host::header(map, ":status").and_then(|status| series::status(&status));
         let status = status.or_else(ask).unwrap_or(0);
         let table = &self.live.table;
         if !self.credits.is_empty() {

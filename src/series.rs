@@ -26,6 +26,13 @@ pub(crate) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"
 /// Index in [`CLASSES`] of 4xx.
 pub(crate) const CLIENT_ERROR: usize = 4;
 
+/// A response's `:status`, which is three digits (RFC 9110, section 15).
+pub(crate) fn status(text: &[u8]) -> Option<u16> {
+    let [_, _, _] = text else { return None };
+    let digits = text.iter().all(u8::is_ascii_digit);
+    digits.then(|| text.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0')))
+}
+
 /// Index in [`CLASSES`] of a status code; 0, a reset without an answer, is `none`.
 pub(crate) const fn class(status: u16) -> usize {
     match status {
@@ -91,6 +98,16 @@ mod tests {
         assert_eq!(CLASSES[class(599)], "5xx");
         assert_eq!(CLASSES[class(600)], "none");
         assert_eq!(CLASSES[CLIENT_ERROR], "4xx");
+    }
+
+    #[test]
+    fn a_status_is_three_digits() {
+        for (text, expect) in [("200", Some(200)), ("599", Some(599)), ("999", Some(999)), ("007", Some(7))] {
+            assert_eq!(status(text.as_bytes()), expect, "{text}");
+        }
+        for text in ["", "20", "2000", "+20", "2x0", " 20", "2\u{660}"] {
+            assert_eq!(status(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::pair::{Failure, Role};
 use super::records::{Records, TIMEOUT};
 use crate::headers::HeaderMap;
 use crate::host;
+use crate::series;
 
 /// Bytes of an answer that are read at once.
 const PIECE: usize = 64 << 10;
@@ -140,12 +141,7 @@ fn read(rules: &Rules, size: usize, trailers: usize) -> Result<Side, Failure> {
 
 /// The status of a response; 0 when it has none.
 pub(crate) fn status(map: &HeaderMap) -> u16 {
-    match map.first(":status") {
-        Some(digits @ [_, _, _]) if digits.iter().all(u8::is_ascii_digit) => {
-            digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'))
-        }
-        _ => 0,
-    }
+    map.first(":status").and_then(series::status).unwrap_or(0)
 }
 
 /// `proxy_on_delete` of a root context: its calls are cancelled by Envoy.
