@@ -1,5 +1,7 @@
 //! From a request to an outcome, in the order: kill switch, override, inbound decision, include and exclude lists, the segment's
 //! weights, the hash of the key, else the configured answer when there is no key.
+//!
+//! What few requests need is never inlined: in a proxy the code that every request runs through is to lie close together.
 
 mod credits;
 
@@ -30,14 +32,16 @@ impl RoutingTable {
             step(env, || ("routes".to_owned(), "no route matches: the request goes its way".to_owned()));
             self.pass_on(&reads, env, &mut out);
         }
-        self.credit(&reads, env, &mut out);
+        if !self.goals.is_empty() {
+            self.credit(&reads, env, &mut out);
+        }
         out.clear_route_cache = !out.state.is_empty();
         out
     }
 
     /// The first route that matches.
     fn find<'t>(&'t self, reads: &Reads<'t, '_>, env: &Env<'_>) -> Option<usize> {
-        if env.trace.is_some() {
+        if env.listener().is_some() {
             return self.ready.iter().enumerate().position(|(i, ready)| {
                 let miss = ready.matcher.miss(reads, false);
                 step(env, || match miss {
@@ -47,13 +51,15 @@ impl RoutingTable {
                 miss.is_none()
             });
         }
-        let host = if self.hosts.has_hosts() { reads.host() } else { None };
-        self.hosts.first(host.as_deref(), |i| {
-            self.ready.get(i).is_some_and(|ready| ready.hosts_only || ready.matcher.miss(reads, true).is_none())
-        })
+        let holds = |ready: &'t Ready| ready.hosts_only || ready.matcher.miss(reads, true).is_none();
+        if !self.hosts.has_hosts() {
+            return self.ready.iter().position(holds);
+        }
+        self.hosts.first(reads.host().as_deref(), |i| self.ready.get(i).is_some_and(holds))
     }
 
     /// Decisions of earlier hops when no route has a part in them.
+    #[inline(never)]
     fn pass_on<'t>(&'t self, reads: &Reads<'t, '_>, env: &Env<'_>, out: &mut Outcome<'t>) {
         let Some(decisions) = &self.config.decisions else { return };
         let Some(header) = reads.header(&decisions.header) else { return };
@@ -149,6 +155,7 @@ impl<'t, 'r> Request<'t, '_, 'r> {
     }
 
     /// Chooses with what earlier hops decided, and tells the hops behind.
+    #[inline(never)]
     fn among_hops(&self, decisions: &'t Decisions, out: &mut Outcome<'t>) -> Choice {
         let header = self.reads.header(&decisions.header);
         if self.table.config.kill_switch {
@@ -218,7 +225,7 @@ impl<'t, 'r> Request<'t, '_, 'r> {
         for (i, rule) in self.ready.overrides.iter().enumerate() {
             let told = |words: &str| self.step(&format!(".overrides[{i}]"), || words.to_owned());
             if !rule.asked(self.reads) {
-                if self.env.trace.is_some() {
+                if self.env.listener().is_some() {
                     told("does not match");
                 }
                 continue;
@@ -230,13 +237,13 @@ impl<'t, 'r> Request<'t, '_, 'r> {
                         && claims.route.as_ref().is_none_or(|route| *route == self.route.name)
                 });
                 if !may {
-                    if self.env.trace.is_some() {
+                    if self.env.listener().is_some() {
                         told("matches, but there is no valid token for its variant");
                     }
                     continue;
                 }
             }
-            if self.env.trace.is_some() {
+            if self.env.listener().is_some() {
                 told("matches");
             }
             return Some(rule.variant);
@@ -245,6 +252,7 @@ impl<'t, 'r> Request<'t, '_, 'r> {
     }
 
     /// The claims of the request's token, when it is to be believed; why not is an event.
+    #[inline(never)]
     fn token(&self, out: &mut Outcome<'t>) -> Option<Claims> {
         let tokens = self.table.config.tokens.as_ref()?;
         let header = self.reads.header(&tokens.header);
@@ -308,6 +316,7 @@ impl<'t, 'r> Request<'t, '_, 'r> {
         Choice { variant: chosen.unwrap_or(self.ready.stable), reason, segment, issued: None }
     }
 
+    #[inline(never)]
     fn without_key(&self) -> Choice {
         let stable = self.ready.stable;
         let absent = self.ready.key.as_ref().map(|keys| keys.absent);
@@ -419,7 +428,7 @@ impl<'t, 'r> Request<'t, '_, 'r> {
 
 /// Writes a step when anybody listens.
 fn step(env: &Env<'_>, words: impl FnOnce() -> (String, String)) {
-    if let Some(trace) = env.trace {
+    if let Some(trace) = env.listener() {
         let (rule, result) = words();
         trace.step(&rule, &result);
     }

@@ -1,7 +1,7 @@
 //! What one decision has read of its request: every header and property is asked for at most once.
 //!
-//! In a proxy each question is a host call of 0.1 to 0.6 us, so the answers are kept: the first few in place, which is all
-//! that most requests need, and some more in memory that is asked for then. A decision that needs more than fit there asks
+//! In a proxy each question is a host call of 0.1 to 0.6 us, so the answers are kept: the first few in memory that is enough for
+//! most requests, and some more in memory that is asked for then. A decision that needs more than fit there asks
 //! again; it is never wrong, only slower.
 
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use std::cell::{Cell, OnceCell};
 
 use crate::{View, cookie, host, query};
 
-/// Headers kept in place: every one costs every request a little, for being made and taken down.
+/// Headers kept at first.
 const FEW: usize = 4;
 /// Headers kept beyond them.
 const MORE: usize = 10;
@@ -27,7 +27,7 @@ pub(crate) struct Reads<'t, 'v> {
     view: &'v dyn View,
     /// Whether asking costs no call, so that no answer is kept.
     whole: Cell<bool>,
-    headers: [Kept<'t, 'v>; FEW],
+    headers: OnceCell<Box<[Kept<'t, 'v>; FEW]>>,
     more: OnceCell<Box<[Kept<'t, 'v>; MORE]>>,
     properties: OnceCell<Box<[KeptProperty<'t>; PROPERTIES]>>,
 }
@@ -37,7 +37,7 @@ impl<'t, 'v> Reads<'t, 'v> {
         Self {
             view,
             whole: Cell::new(view.keeps_headers()),
-            headers: [const { OnceCell::new() }; FEW],
+            headers: OnceCell::new(),
             more: OnceCell::new(),
             properties: OnceCell::new(),
         }
@@ -54,7 +54,12 @@ impl<'t, 'v> Reads<'t, 'v> {
         if self.whole.get() && name != "cookie" {
             return self.view.header(name);
         }
-        for cell in &self.headers {
+        self.remembered(name)
+    }
+
+    #[inline(never)]
+    fn remembered<'s>(&'s self, name: &'t str) -> Option<Cow<'s, [u8]>> {
+        for cell in self.headers.get_or_init(|| Box::new([const { OnceCell::new() }; FEW])).iter() {
             if let Some(value) = self.kept(cell, name) {
                 return value;
             }

@@ -44,8 +44,16 @@ pub struct Env<'a> {
     pub random: &'a dyn Fn() -> Option<u128>,
     /// The HMAC keys that this process could load.
     pub keyring: &'a Keyring,
-    /// Where every rule passed on the way is written, for `headgate explain`; `None` in a proxy.
+    /// Where every rule passed on the way is written, for `headgate explain`; `None` in a proxy. Heeded with the feature `trace` alone.
     pub trace: Option<&'a dyn Trace>,
+}
+
+impl<'a> Env<'a> {
+    /// Who listens. Without the feature nobody does, which the compiler knows.
+    #[inline]
+    pub(crate) fn listener(&self) -> Option<&'a dyn Trace> {
+        if cfg!(feature = "trace") { self.trace } else { None }
+    }
 }
 
 /// Takes the rules that a decision passes, in order.

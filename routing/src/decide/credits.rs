@@ -12,6 +12,7 @@ use crate::{Assigned, Env, Outcome, Reason};
 
 impl RoutingTable {
     /// Notes every goal that the request reaches if its answer fits.
+    #[inline(never)]
     pub(super) fn credit<'t>(&'t self, reads: &Reads<'t, '_>, env: &Env<'_>, out: &mut Outcome<'t>) {
         for (number, goal) in self.goals.iter().enumerate() {
             if goal.matcher.miss(reads, false).is_some() {
