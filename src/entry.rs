@@ -17,12 +17,12 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, RootContext};
 use proxy_wasm::types::LogLevel;
-use rustc_hash::FxHashMap;
 
 use crate::counters;
 use crate::host;
 use crate::live::Live;
 use crate::request::Stream;
+use crate::streams::Streams;
 
 /// Milliseconds from a configuration to its acknowledgement.
 const ACKNOWLEDGE_AFTER: u32 = 1;
@@ -39,10 +39,44 @@ proxy_wasm::main! {{
 /// What the VM holds, by the numbers that Envoy gives its contexts. No number is ever given twice.
 #[derive(Default)]
 struct Contexts {
-    /// Each plugin's configuration in force; `None` before the first that was taken.
-    roots: FxHashMap<u32, Option<Rc<Live>>>,
+    /// Each plugin, mostly one, and its configuration in force: `None` before the first that was taken.
+    roots: Vec<(u32, Option<Rc<Live>>)>,
+    /// Requests whose headers are not there yet, and their plugins. Envoy tells of a request's headers right after it has told of the
+    /// request, so there is one at most.
+    begun: Vec<(u32, u32)>,
     /// Requests on their way.
-    streams: FxHashMap<u32, Box<Stream>>,
+    streams: Streams<Stream>,
+}
+
+impl Contexts {
+    /// A plugin's place.
+    fn root(&mut self, id: u32) -> Option<&mut Option<Rc<Live>>> {
+        self.roots.iter_mut().find(|(root, _)| *root == id).map(|(_, live)| live)
+    }
+
+    /// The plugin of a request that begins; it is asked once.
+    fn root_of(&mut self, id: u32) -> Option<u32> {
+        match self.begun.pop()? {
+            (begun, root) if begun == id => Some(root),
+            other => {
+                self.begun.push(other);
+                let at = self.begun.iter().position(|(begun, _)| *begun == id)?;
+                Some(self.begun.swap_remove(at).1)
+            }
+        }
+    }
+
+    /// A request's headers are there.
+    fn begin(&mut self, id: u32, count: usize, ends: bool) -> Option<()> {
+        let root = self.root_of(id)?;
+        let live = Rc::clone(self.root(root)?.as_ref()?);
+        let stream = Stream::new(
+            live,
+            #[cfg(feature = "shadow")]
+            root,
+        );
+        self.streams.insert(id, stream).map(|stream| stream.decide(count, ends))
+    }
 }
 
 thread_local! {
@@ -76,7 +110,7 @@ impl RootContext for Root {
         if let Some(live) = &live {
             live.come_into_force(self.id);
         }
-        drop(contexts(|contexts| contexts.roots.insert(self.id, live)));
+        drop(contexts(|contexts| contexts.root(self.id).map(|root| core::mem::replace(root, live))));
         self.period = 0;
         if host::tick_every(ACKNOWLEDGE_AFTER).is_ok() {
             counters::awaits_tick();
@@ -89,7 +123,7 @@ impl RootContext for Root {
     /// Counts are handed over before a configuration is acknowledged: what starts and is counted after that, it decided.
     fn on_tick(&mut self) {
         counters::hand_over();
-        let Some(Some(live)) = contexts(|contexts| contexts.roots.get(&self.id).cloned().flatten()) else { return };
+        let Some(Some(live)) = contexts(|contexts| contexts.root(self.id)?.clone()) else { return };
         let now = host::monotonic();
         if self.period == 0 || now >= self.due {
             self.period = live.tick(self.id);
@@ -114,33 +148,26 @@ mod sdk {
 #[unsafe(no_mangle)]
 extern "C" fn headgate_on_context_create(id: u32, root: u32) {
     if root == 0 {
-        let new = contexts(|contexts| match contexts.roots.contains_key(&id) {
-            true => false,
-            false => contexts.roots.insert(id, None).is_none(),
+        let new = contexts(|contexts| {
+            let new = contexts.root(id).is_none();
+            if new {
+                contexts.roots.push((id, None));
+            }
+            new
         });
         if new == Some(true) {
             sdk::proxy_on_context_create(id, 0);
         }
         return;
     }
-    contexts(|contexts| {
-        if let Some(live) = contexts.roots.get(&root).and_then(Option::as_ref) {
-            let stream = Stream::new(
-                Rc::clone(live),
-                #[cfg(feature = "shadow")]
-                root,
-            );
-            contexts.streams.insert(id, Box::new(stream));
-        }
-    });
+    contexts(|contexts| contexts.begun.push((id, root)));
 }
 
 /// `proxy_on_request_headers`.
 #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
 #[unsafe(no_mangle)]
 extern "C" fn headgate_on_request_headers(id: u32, count: usize, ends: bool) -> u32 {
-    let known = contexts(|contexts| contexts.streams.get_mut(&id).map(|stream| stream.decide(count, ends)).is_some());
-    if known == Some(false) {
+    if contexts(|contexts| contexts.begin(id, count, ends)) == Some(None) {
         // Before any configuration: it passes as it is.
         counters::error("unconfigured");
     }
@@ -154,7 +181,7 @@ extern "C" fn headgate_on_response_headers(id: u32, _count: usize, ends: bool) -
     // A filter without shadows does not ask.
     let _ = ends;
     contexts(|contexts| {
-        if let Some(stream) = contexts.streams.get_mut(&id) {
+        if let Some(stream) = contexts.streams.get_mut(id) {
             #[cfg(feature = "shadow")]
             let status = stream.watch.as_mut().and_then(|watch| watch.answered(ends));
             #[cfg(not(feature = "shadow"))]
@@ -177,7 +204,7 @@ extern "C" fn headgate_on_response_headers(id: u32, _count: usize, ends: bool) -
 #[unsafe(no_mangle)]
 extern "C" fn headgate_on_response_trailers(id: u32, _count: usize) -> u32 {
     contexts(|contexts| {
-        if let Some(stream) = contexts.streams.get_mut(&id) {
+        if let Some(stream) = contexts.streams.get_mut(id) {
             #[cfg(feature = "shadow")]
             if let Some(watch) = &stream.watch {
                 watch.response_trailers();
@@ -196,16 +223,28 @@ extern "C" fn headgate_on_response_trailers(id: u32, _count: usize) -> u32 {
 #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
 #[unsafe(no_mangle)]
 extern "C" fn headgate_on_delete(id: u32) {
-    match contexts(|contexts| contexts.streams.remove(&id)) {
-        Some(Some(stream)) => stream.ended(),
-        Some(None) if contexts(|contexts| contexts.roots.remove(&id)).flatten().is_some() => {
-            #[cfg(feature = "shadow")]
-            crate::shadow::root_is_gone(id);
-            // The tick that was to come may have been its own.
-            counters::hand_over();
-            sdk::proxy_on_delete(id);
-        }
-        _ => {}
+    let Some(mut place) = contexts(|contexts| contexts.streams.remove(id)).flatten() else { return gone(id) };
+    if let Some(stream) = place.as_ref() {
+        stream.ended();
+    }
+    *place = None;
+    contexts(|contexts| contexts.streams.keep(place));
+}
+
+/// What was no request that was decided: one without headers, or a plugin.
+#[inline(never)]
+fn gone(id: u32) {
+    let root = contexts(|contexts| {
+        contexts.root_of(id);
+        let at = contexts.roots.iter().position(|(root, _)| *root == id)?;
+        Some(contexts.roots.swap_remove(at))
+    });
+    if root.flatten().is_some() {
+        #[cfg(feature = "shadow")]
+        crate::shadow::root_is_gone(id);
+        // The tick that was to come may have been its own.
+        counters::hand_over();
+        sdk::proxy_on_delete(id);
     }
 }
 
@@ -219,7 +258,7 @@ mod shadows {
     /// Does something to a request that is copied, or whose predictions are read; every other one is let go by at once.
     fn watched(id: u32, with: impl FnOnce(&mut Watch), read: impl FnOnce(&mut Reading)) -> u32 {
         contexts(|contexts| {
-            let Some(stream) = contexts.streams.get_mut(&id) else { return };
+            let Some(stream) = contexts.streams.get_mut(id) else { return };
             if let Some(reading) = &mut stream.reading {
                 read(reading);
             }

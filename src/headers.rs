@@ -22,6 +22,11 @@ impl HeaderMap {
         map
     }
 
+    /// What the host answered.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Every pair, in order.
     pub(crate) fn pairs(&self) -> Pairs<'_> {
         let (count, rest) = split_u32(&self.bytes).unwrap_or((0, &[]));

@@ -13,6 +13,7 @@
 #![expect(unsafe_code, reason = "the ABI hands pointers across: each block below says why its own are good")]
 
 use core::cell::Cell;
+use core::mem::ManuallyDrop;
 use core::ptr::null_mut;
 
 #[cfg(feature = "shadow")]
@@ -93,19 +94,77 @@ unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
 }
 
-/// Runs one call that answers with bytes. `None` when it fails; no bytes at all is an empty answer.
-fn take(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
-    let (mut data, mut len) = (null_mut::<u8>(), 0);
-    if call(&raw mut data, &raw mut len) != OK {
-        return None;
+/// Largest memory that is kept for answers, in bytes: most requests' headers fit in.
+const KEPT: usize = 4_096;
+/// Bytes that an answer may have to spare in memory that is not kept.
+const SLACK: usize = 64;
+
+thread_local! {
+    /// Memory of an earlier answer, for the next one.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Where the memory begins that the host was given last, and its capacity.
+    static GIVEN: Cell<(*mut u8, usize)> = const { Cell::new((null_mut(), 0)) };
+}
+
+/// `proxy_on_memory_allocate`: memory for an answer of `size` bytes.
+#[unsafe(no_mangle)]
+extern "C" fn headgate_on_memory_allocate(size: usize) -> *mut u8 {
+    let spare = SPARE.take();
+    let mut memory = ManuallyDrop::new(if spare.capacity() < size { Vec::with_capacity(size) } else { spare });
+    GIVEN.set((memory.as_mut_ptr(), memory.capacity()));
+    memory.as_mut_ptr()
+}
+
+/// Keeps the memory of an answer that is done with for the next one. Two answers are on every request's way.
+pub(crate) fn keep(answer: Vec<u8>) {
+    if answer.capacity() <= KEPT {
+        SPARE.set(answer);
     }
+}
+
+/// Runs one call that answers with bytes. `None` when it fails; no bytes at all is an empty answer. What is done with should go to
+/// [`keep`].
+fn ask(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+    let (mut data, mut len) = (null_mut::<u8>(), 0);
+    if call(&raw mut data, &raw mut len) == OK { answer(data, len) } else { None }
+}
+
+#[inline(never)]
+fn answer(data: *mut u8, len: usize) -> Option<Vec<u8>> {
     if data.is_null() {
         return Some(Vec::new());
     }
-    // SAFETY: the host answers in memory that it asked the SDK's `proxy_on_memory_allocate` for with exactly this length
-    // and has filled. That one leaks a boxed slice of bytes: a vector's layout of the same length and capacity, from the
-    // same global allocator. Nobody else holds it.
-    Some(unsafe { Vec::from_raw_parts(data, len, len) })
+    let (given, capacity) = GIVEN.replace((null_mut(), 0));
+    if given != data || capacity < len {
+        // Memory that was never asked for: whose it is nobody knows.
+        return None;
+    }
+    // SAFETY: `headgate_on_memory_allocate` gave away a vector that begins here and has this capacity, from the same global
+    // allocator, and the host has filled `len` bytes of it. `GIVEN` is forgotten, so no second vector is made of it.
+    Some(unsafe { Vec::from_raw_parts(data, len, capacity) })
+}
+
+/// An answer to be held: in memory of its own size.
+fn take(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+    ask(call).map(exact)
+}
+
+#[inline(never)]
+fn exact(answer: Vec<u8>) -> Vec<u8> {
+    if answer.capacity() - answer.len() <= SLACK {
+        return answer;
+    }
+    let exact = answer.as_slice().to_vec();
+    keep(answer);
+    exact
+}
+
+/// An answer to be looked at.
+fn lend<T>(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    let answer = ask(call)?;
+    let seen = look(&answer);
+    keep(answer);
+    Some(seen)
 }
 
 fn done(status: u32) -> Result<(), Failed> {
@@ -145,18 +204,23 @@ pub(crate) fn tick_every(period: u32) -> Result<(), Failed> {
 
 /// The plugin configuration of the root context that is being configured.
 pub(crate) fn configuration(len: usize) -> Option<Vec<u8>> {
-    // SAFETY: `take` passes pointers to live locals. (True of every use of `take` below.)
+    // SAFETY: `ask` passes pointers to live locals. (True of every use of it below, by `take` and `lend` too.)
     take(|data, size| unsafe { proxy_get_buffer_bytes(BufferType::PluginConfiguration as u32, 0, len, data, size) })
 }
 
-/// All headers, in the ABI's serialization: see the module `headers`.
+/// All headers, in the ABI's serialization: see the module `headers`. Soon done with, they should go to [`keep`].
 pub(crate) fn headers(map: MapType) -> Option<Vec<u8>> {
-    take(|data, len| unsafe { proxy_get_header_map_pairs(map as u32, data, len) })
+    ask(|data, len| unsafe { proxy_get_header_map_pairs(map as u32, data, len) })
 }
 
 /// First value of one header.
 pub(crate) fn header(map: MapType, name: &str) -> Option<Vec<u8>> {
     take(|data, len| unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, len) })
+}
+
+/// What `look` makes of the first value of one header.
+pub(crate) fn header_as<T>(map: MapType, name: &str, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    lend(|data, len| unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, len) }, look)
 }
 
 /// Replaces every value of a header by one.
@@ -182,9 +246,14 @@ pub(crate) fn property(path: &str) -> Option<Vec<u8>> {
     take(|data, len| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, len) })
 }
 
+/// What `look` makes of a property.
+pub(crate) fn property_as<T>(path: &str, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    lend(|data, len| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, len) }, look)
+}
+
 /// A property that is an integer: eight bytes, little-endian.
 pub(crate) fn property_number(path: &str) -> Option<u64> {
-    property(path)?.try_into().ok().map(u64::from_le_bytes)
+    property_as(path, |bytes| bytes.try_into().ok().map(u64::from_le_bytes))?
 }
 
 /// Sets filter state `wasm.<key>`.
@@ -197,8 +266,8 @@ pub(crate) fn set_state(key: &str, value: &str) -> Result<(), Failed> {
 pub(crate) fn clear_route_cache() -> Result<(), Failed> {
     let name = "clear_route_cache";
     let status = Cell::new(OK);
-    // SAFETY: slices, and `take`'s pointers.
-    let _ = take(|data, len| {
+    // SAFETY: slices, and `ask`'s pointers.
+    let _ = ask(|data, len| {
         status.set(unsafe { proxy_call_foreign_function(name.as_ptr(), name.len(), name.as_ptr(), 0, data, len) });
         status.get()
     });

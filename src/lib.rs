@@ -30,6 +30,7 @@ mod predict;
 mod series;
 #[cfg(feature = "shadow")]
 mod shadow;
+mod streams;
 mod tally;
 
 #[cfg(target_arch = "wasm32")]

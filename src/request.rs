@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use headgate_routing::{Copy, Credit, Decision, Env, Event, HeaderOp, Outcome};
+use headgate_routing::{Copy, Credit, Env, Event, HeaderOp, IssuedCookie, Outcome};
 use proxy_wasm::types::MapType;
 
 use crate::counters::{self, End, Series};
@@ -24,10 +24,9 @@ const SLOW_BODY: u64 = 1_000;
 pub(crate) struct Stream {
     live: Rc<Live>,
     decided: Option<Decided>,
-    /// Goals that it reaches if its answer fits.
+    /// Goals that it reaches if its answer fits; once it is answered, those that it reached.
     credits: Vec<Credit>,
-    /// Goals that it reached.
-    reached: Vec<Credit>,
+    answered: bool,
     grpc: bool,
     /// Of gRPC, once it is known: it stands in the trailers, or in the headers of an answer that has no message.
     grpc_status: Option<u64>,
@@ -42,9 +41,13 @@ pub(crate) struct Stream {
     root: u32,
 }
 
+/// What is left to do of a decision, and to count.
 struct Decided {
-    decision: Decision,
     series: Rc<Series>,
+    replicate: Option<u8>,
+    route: usize,
+    variant: usize,
+    cookie: Option<IssuedCookie>,
     /// Monotonic, in nanoseconds.
     started: u64,
     /// In microseconds after the start.
@@ -59,7 +62,7 @@ impl Stream {
             live,
             decided: None,
             credits: Vec::new(),
-            reached: Vec::new(),
+            answered: false,
             grpc: false,
             grpc_status: None,
             #[cfg(feature = "shadow")]
@@ -119,7 +122,16 @@ impl Stream {
                 crate::shadow::Watch::begin(&self.live, self.root, decision.route, sampled, &request, started)
             });
         }
-        self.decided = Some(Decided { decision, series, started, headers: None, status: 0 });
+        self.decided = Some(Decided {
+            series,
+            replicate: decision.replicate,
+            route: decision.route,
+            variant: decision.variant,
+            cookie: decision.cookie,
+            started,
+            headers: None,
+            status: 0,
+        });
     }
 
     /// The response's headers are there: the version's, or Envoy's own. Who has read their status already tells it.
@@ -129,24 +141,23 @@ impl Stream {
             return;
         }
         let map = MapType::HttpResponseHeaders;
-        let ask = || host::header(map, ":status").and_then(|status| series::status(&status));
+        let ask = || host::header_as(map, ":status", series::status)?;
         let status = status.or_else(ask).unwrap_or(0);
         let table = &self.live.table;
         if !self.credits.is_empty() {
             self.credits.retain(|credit| table.reached(credit, status, &|name| host::header(map, name)));
-            self.reached = core::mem::take(&mut self.credits);
         }
+        self.answered = true;
         self.read_grpc(map);
         let Some(decided) = &mut self.decided else { return };
         (decided.headers, decided.status) = (headers, status);
-        let Decision { route, variant, .. } = decided.decision;
-        if self.live.touches_responses
-            && let Some((name, value)) = self.live.table.response_header(route, variant)
-        {
-            failed(host::set_header(map, name, value.as_bytes()).is_err(), "response_header");
-        }
-        if let Some(cookie) = decided.decision.cookie.take() {
-            response::issue(&cookie);
+        if self.live.touches_responses {
+            if let Some((name, value)) = self.live.table.response_header(decided.route, decided.variant) {
+                failed(host::set_header(map, name, value.as_bytes()).is_err(), "response_header");
+            }
+            if let Some(cookie) = decided.cookie.take() {
+                response::issue(&cookie);
+            }
         }
         served_by(&decided.series);
     }
@@ -173,8 +184,8 @@ impl Stream {
             reading.is_over();
         }
         let live = &*self.live;
-        for credit in self.reached.iter().filter(|_| !self.grpc || self.grpc_status == Some(0)) {
-            live.board.reached(&live.table, credit);
+        if self.answered && (!self.grpc || self.grpc_status == Some(0)) {
+            self.credits.iter().for_each(|credit| live.board.reached(&live.table, credit));
         }
         let Some(decided) = &self.decided else { return };
         let latency = decided.elapsed();
@@ -186,15 +197,15 @@ impl Stream {
         let timed_out = suspicious
             && host::property_number("response\0flags").is_some_and(|flags| series::timed_out(flags, status));
         let end = End { class: series::class(status), grpc, timed_out, latency, headers: decided.headers };
-        decided.series.ended(&end, decided.decision.replicate);
+        decided.series.ended(&end, decided.replicate);
     }
 
     /// The status of a gRPC request, if `map` has it.
     fn read_grpc(&mut self, map: MapType) {
         if self.grpc
-            && let Some(status) = host::header(map, "grpc-status")
+            && let Some(status) = host::header_as(map, "grpc-status", number)
         {
-            self.grpc_status = number(&status);
+            self.grpc_status = status;
         }
     }
 }
@@ -210,9 +221,9 @@ impl Decided {
 fn served_by(series: &Series) {
     let Some(expected) = &series.cluster else { return };
     let Some(stands_for) = series.delivery.due() else { return };
-    let wrong = match host::property("xds\0cluster_name") {
-        Some(cluster) if cluster == expected.as_bytes() => None,
-        Some(cluster) if !cluster.is_empty() => Some("other_cluster"),
+    let wrong = match host::property_as("xds\0cluster_name", |name| (name == expected.as_bytes(), name.is_empty())) {
+        Some((true, _)) => None,
+        Some((_, false)) => Some("other_cluster"),
         _ => Some("no_cluster"),
     };
     series.delivery.seen(wrong.is_none());

@@ -53,6 +53,14 @@ impl Request {
     }
 }
 
+impl Drop for Request {
+    fn drop(&mut self) {
+        if let Some(map) = self.whole.take() {
+            host::keep(map.into_bytes());
+        }
+    }
+}
+
 impl View for Request {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         match self.singles.get() {

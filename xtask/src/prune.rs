@@ -25,12 +25,13 @@ pub(crate) const EXPORTS: [&str; 12] = [
 ];
 
 /// Exports that take the place of the SDK's: ours, and the ABI's name.
-const OURS: [(&str, &str); 5] = [
+const OURS: [(&str, &str); 6] = [
     ("headgate_on_context_create", "proxy_on_context_create"),
     ("headgate_on_request_headers", "proxy_on_request_headers"),
     ("headgate_on_response_headers", "proxy_on_response_headers"),
     ("headgate_on_response_trailers", "proxy_on_response_trailers"),
     ("headgate_on_delete", "proxy_on_delete"),
+    ("headgate_on_memory_allocate", "proxy_on_memory_allocate"),
 ];
 
 /// Exports that a filter may have: of the feature `shadow`.

@@ -23,6 +23,8 @@ pub enum Fault {
     Of(&'static str, u32),
     /// Every call that answers with bytes answers these, whatever was asked for, and every other does nothing.
     Bytes(&'static [u8]),
+    /// Every answer in bytes lies at this address, which the filter was not asked for.
+    Elsewhere(u32),
 }
 
 /// What the filter can ask for, what it did, and how often it asked.
@@ -123,7 +125,9 @@ fn write(caller: &mut Call<'_>, at: u32, bytes: &[u8]) -> Result<()> {
 fn answer(caller: &mut Call<'_>, bytes: &[u8], data: u32, len: u32) -> Result<u32> {
     let size = u32::try_from(bytes.len()).map_err(|e| wasmi::Error::new(e.to_string()))?;
     let mut at = 0;
-    if size > 0 {
+    if let Fault::Elsewhere(address) = caller.data().fault {
+        at = address;
+    } else if size > 0 {
         let allocate = caller.get_export("proxy_on_memory_allocate").and_then(Extern::into_func);
         let allocate = allocate.ok_or_else(|| wasmi::Error::new("the filter exports no allocator"))?;
         caller.data_mut().entered("proxy_on_memory_allocate");
@@ -140,7 +144,7 @@ fn begin(caller: &mut Call<'_>, name: &str, out: Option<(u32, u32)>) -> Result<O
     caller.data_mut().entered(name);
     match (caller.data().fault, out) {
         (Fault::Of(which, status), _) if which == name => Ok(Some(status)),
-        (Fault::None | Fault::Of(..), _) => Ok(None),
+        (Fault::None | Fault::Of(..) | Fault::Elsewhere(_), _) => Ok(None),
         (Fault::Status(status), _) => Ok(Some(status)),
         (Fault::Bytes(bytes), Some((data, len))) => answer(caller, bytes, data, len).map(Some),
         (Fault::Bytes(_), None) => Ok(Some(OK)),

@@ -163,6 +163,32 @@ impl Proxy {
         Ok(())
     }
 
+    /// Requests that are all on their way at once: they begin in this order, then come their headers, and they end in the opposite
+    /// order. Of each, its headers as the filter left them.
+    pub fn overlapping(&mut self, requests: &[Vec<Header>], answer: &Answer) -> Result<Vec<Vec<Header>>> {
+        let ids: Vec<u32> = requests.iter().map(|_| self.number()).collect();
+        for id in &ids {
+            self.enter::<_, ()>("proxy_on_context_create", (*id, self.root))?;
+        }
+        let mut seen = Vec::new();
+        for (id, headers) in ids.iter().zip(requests) {
+            self.host().maps = BTreeMap::from([(REQUEST, headers.clone())]);
+            self.enter::<_, u32>(
+                "proxy_on_request_headers",
+                (*id, u32::try_from(headers.len()).unwrap_or(u32::MAX), 1),
+            )?;
+            seen.extend(self.host().maps.remove(&REQUEST));
+        }
+        for id in ids.iter().rev() {
+            if let Some(response) = &answer.headers {
+                self.host().maps = BTreeMap::from([(RESPONSE, response.clone())]);
+                self.enter::<_, u32>("proxy_on_response_headers", (*id, 1, 1))?;
+            }
+            self.enter::<_, ()>("proxy_on_delete", *id)?;
+        }
+        Ok(seen)
+    }
+
     /// One request and its answer.
     pub fn request(&mut self, headers: &[Header], answer: &Answer) -> Result<Seen> {
         let id = self.next;

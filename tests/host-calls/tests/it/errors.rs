@@ -1,6 +1,6 @@
 //! What the host refuses to do is counted, by kind, and the request goes on.
 
-use headgate_host_calls::{Answer, Fault, Proxy};
+use headgate_host_calls::{Answer, Fault, Header, Proxy};
 use serde_json::json;
 
 use crate::{config, headers, proxy, route};
@@ -75,4 +75,40 @@ fn a_request_before_any_configuration_passes_as_it_is_and_is_counted() {
     let seen = proxy.request(&sent, &Answer::status("200", &[])).unwrap();
     assert_eq!(seen.request, sent);
     assert_eq!(counted(&mut proxy), [("unconfigured".to_owned(), 1)]);
+}
+
+#[test]
+fn an_answer_in_memory_that_was_never_asked_for_is_none_and_is_left_alone() {
+    let mut proxy = filter();
+    let answer = Answer::status("200", &[]);
+    let request = |n: usize| headers(&[("x-user-id", "alice"), ("x-long", &"x".repeat(n))]);
+    let decided = proxy.request(&request(1), &answer).unwrap().request;
+    // An address of the stack, one of the heap and the last one; and answers of all sizes in between, so that memory is taken and given back.
+    for address in [64, 1 << 21, u32::MAX] {
+        proxy.host().fault = Fault::Elsewhere(address);
+        let seen = proxy.request(&request(1), &answer).unwrap();
+        assert!(seen.response.contains(&(b":status".to_vec(), b"200".to_vec())), "{address}: {:?}", seen.response);
+        proxy.host().fault = Fault::None;
+        for size in [10, 5_000, 100, 20_000, 1] {
+            let seen = proxy.request(&request(size), &answer).unwrap().request;
+            let told = |headers: &[Header]| headers.iter().find(|(name, _)| name == b"x-headgate-variant").cloned();
+            assert_eq!(told(&seen), told(&decided), "{address}, then {size} bytes");
+        }
+    }
+}
+
+#[test]
+fn requests_that_overlap_are_kept_apart() {
+    let mut proxy = filter();
+    let requests: Vec<_> = (0..500).map(|user| headers(&[("x-user-id", &format!("user-{user}"))])).collect();
+    let answer = Answer::status("503", &[]);
+    let alone: Vec<_> = requests.iter().map(|headers| proxy.request(headers, &answer).unwrap().request).collect();
+    let metrics = proxy.counted().unwrap().metrics.clone();
+    assert_eq!(proxy.overlapping(&requests, &answer).unwrap(), alone);
+    for (name, count) in &proxy.counted().unwrap().metrics {
+        if name.ends_with("headgate_requests") || name.ends_with("headgate_responses") {
+            assert_eq!(*count, 2 * metrics[name], "{name}");
+        }
+    }
+    assert_eq!(proxy.host().sum("headgate_responses"), 1_000);
 }
