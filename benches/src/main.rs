@@ -114,8 +114,8 @@ fn main() -> Result<()> {
         }
     } else {
         Settings {
-            launches: 6,
-            rounds: 12,
+            launches: 18,
+            rounds: 4,
             pushes: 1_000,
             starts: 3,
             catches: 10,
