@@ -7,6 +7,8 @@ FUZZ_SECONDS ?= 20
 # Where cargo builds; the pruned filter is always target/headgate.wasm.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export HEADGATE_BIN ?= $(TARGET)/debug/headgate
+# The flags of the shell would take the place of those that keep the filter small (.cargo/config.toml).
+FILTER := env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS cargo build --profile wasm --target wasm32-wasip1 -p headgate-filter
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint wasm build bench fuzz docker-test clean
@@ -30,11 +32,11 @@ lint: ## Check formatting, clippy, docs, licences, dependencies and scripts
 
 wasm: ## Build the filter, without and with shadows: target/headgate.wasm, target/headgate-shadow.wasm
 	@scripts/install rust
-	cargo build --profile wasm --target wasm32-wasip1 -p headgate-filter
+	$(FILTER)
 	@mkdir -p target
 	cargo run -q -p xtask -- prune $(TARGET)/wasm32-wasip1/wasm/headgate_filter.wasm target/headgate.wasm
 	@# In a folder of its own: the two would take each other's place.
-	cargo build --profile wasm --target wasm32-wasip1 -p headgate-filter --features shadow --target-dir $(TARGET)/shadow
+	$(FILTER) --features shadow --target-dir $(TARGET)/shadow
 	cargo run -q -p xtask -- prune $(TARGET)/shadow/wasm32-wasip1/wasm/headgate_filter.wasm target/headgate-shadow.wasm
 
 build: wasm ## Build the filter, and the control program: target/release/headgate
