@@ -114,8 +114,8 @@ fn main() -> Result<()> {
         }
     } else {
         Settings {
-            launches: 18,
-            rounds: 4,
+            launches: 12,
+            rounds: 6,
             pushes: 1_000,
             starts: 3,
             catches: 10,
