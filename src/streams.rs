@@ -76,7 +76,7 @@ mod tests {
         }
         assert_eq!(streams.get_mut(0), None);
         assert_eq!(streams.get_mut(3 * 128 + 1), None);
-        for id in ids.iter().rev() {
+        for id in &ids {
             let mut place = streams.remove(*id).unwrap();
             assert_eq!(place.take(), Some(*id));
             streams.keep(place);

@@ -163,8 +163,8 @@ impl Proxy {
         Ok(())
     }
 
-    /// Requests that are all on their way at once: they begin in this order, then come their headers, and they end in the opposite
-    /// order. Of each, its headers as the filter left them.
+    /// Requests that are all on their way at once: they begin in this order, then come their headers, and every other one ends
+    /// in this order, then the rest in the opposite one. Of each, its headers as the filter left them.
     pub fn overlapping(&mut self, requests: &[Vec<Header>], answer: &Answer) -> Result<Vec<Vec<Header>>> {
         let ids: Vec<u32> = requests.iter().map(|_| self.number()).collect();
         for id in &ids {
@@ -179,7 +179,8 @@ impl Proxy {
             )?;
             seen.extend(self.host().maps.remove(&REQUEST));
         }
-        for id in ids.iter().rev() {
+        let (even, odd) = (ids.iter().step_by(2), ids.iter().skip(1).step_by(2));
+        for id in even.chain(odd.rev()) {
             if let Some(response) = &answer.headers {
                 self.host().maps = BTreeMap::from([(RESPONSE, response.clone())]);
                 self.enter::<_, u32>("proxy_on_response_headers", (*id, 1, 1))?;
