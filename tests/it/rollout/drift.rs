@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use headgate_tests::{Conduct, Result, wait_until};
+use headgate_tests::{Conduct, Fault, Result, wait_until};
 use serde_json::{Value, json};
 
 use super::outcomes::Truth;
 use super::receiver::Receiver;
-use super::world::World;
+use super::world::{NAME, Ran, World};
+
+/// Exit code: nothing is known.
+const UNKNOWN: i32 = 14;
+/// One look at what was promoted.
+const ONCE: [&str; 4] = ["drift", NAME, "--once", "--json"];
 
 fn late(ms: u64) -> Conduct {
     Conduct { late: Duration::from_millis(ms), ..Conduct::default() }
@@ -23,6 +28,17 @@ fn watched(file: &mut Value, hook: &Receiver) {
     file["spec"]["drift"] = json!({
         "window": "1500ms", "minRequests": 50, "latency": {"psi": 3, "ks": 0.6}, "retrain": {"url": hook.url("/retrain"), "retries": 0}
     });
+}
+
+/// One look that came to a verdict. On a busy machine a window may have too few independent values for one; then one looks again.
+async fn looked(world: &World, arguments: &[&str]) -> Result<Ran> {
+    for _ in 0..10 {
+        let ran = world.headgate(arguments).await?;
+        if ran.code != UNKNOWN {
+            return Ok(ran);
+        }
+    }
+    Err(Fault::msg("ten looks, and not one came to a verdict"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +64,7 @@ async fn what_was_promoted_is_watched_and_an_episode_of_drift_starts_one_retrain
     // It is promoted: its target is free for the next rollout.
     assert_eq!(world.status().await?["phase"], "Succeeded");
 
-    world.versions.canary.behave(late(40));
+    world.versions.canary.behave(late(25));
     let first = running.tells("a window with drift", |e| e["verdict"] == "drifted").await?;
     assert!(
         first["sentence"].as_str().is_some_and(|s| s.contains("latency moved: Kolmogorov-Smirnov distance")),
@@ -73,11 +89,11 @@ async fn what_was_promoted_is_watched_and_an_episode_of_drift_starts_one_retrain
     }
 
     // Looked at once, from another terminal.
-    let once = world.verb("drift", &["--once"]).await?;
+    let once = looked(&world, &ONCE).await?;
     assert_eq!((once.code, &once.json()?["looks"][0]["verdict"]), (0, &json!("steady")), "{once:?}");
-    world.versions.canary.behave(late(40));
+    world.versions.canary.behave(late(25));
     load.more(50).await?;
-    let once = world.verb("drift", &["--once"]).await?;
+    let once = looked(&world, &ONCE).await?;
     assert_eq!((once.code, &once.json()?["exit"]), (13, &json!("drifted")), "{once:?}");
     assert_eq!(hook.asked("/retrain").len(), 3, "another episode");
     load.stop().await?;
@@ -199,7 +215,7 @@ async fn predictions_that_moved_are_found_told_and_followed_by_a_retraining() ->
 
     // The report has both windows, and the distributions beside each other.
     let page = world.text("report.html");
-    assert_eq!(world.headgate(&["report", super::world::NAME, "--output", &page]).await?.code, 0);
+    assert_eq!(world.headgate(&["report", NAME, "--output", &page]).await?.code, 0);
     let html = std::fs::read_to_string(&page)?;
     let shown = [
         "Drift since promotion",
@@ -233,7 +249,7 @@ async fn predictions_are_held_against_a_recorded_reference() -> Result<()> {
     let recorded = world.headgate(&record).await?;
     assert_eq!(recorded.code, 0, "{recorded:?}");
     let once = ["drift", &file, "--once", "--json"];
-    let ran = world.headgate(&once).await?;
+    let ran = looked(&world, &once).await?;
     assert_eq!(ran.code, 0, "{ran:?}");
     let look = &ran.json()?["looks"][0];
     assert_eq!(look["reference"], "week-1");
@@ -241,7 +257,7 @@ async fn predictions_are_held_against_a_recorded_reference() -> Result<()> {
 
     world.versions.stable.behave(predicting(50));
     load.more(50).await?;
-    let ran = world.headgate(&once).await?;
+    let ran = looked(&world, &once).await?;
     assert_eq!(ran.code, 13, "{ran:?}");
     score_moved(&ran.json()?["looks"][0]);
     assert_eq!((hook.asked("/told").len(), hook.asked("/retrain").len()), (1, 1));
@@ -253,7 +269,7 @@ async fn predictions_are_held_against_a_recorded_reference() -> Result<()> {
     let look = &ran.json()?["looks"][0];
     let score = of(look, "prediction score", "psi");
     assert!(score["undecided"].as_str().is_some_and(|why| why.contains("could be read in the window")), "{score:#}");
-    assert_eq!((ran.code, &look["verdict"]), (14, &json!("inconclusive")), "{ran:?}");
+    assert_eq!((ran.code, &look["verdict"]), (UNKNOWN, &json!("inconclusive")), "{ran:?}");
     load.stop().await?;
     Ok(())
 }
@@ -289,7 +305,7 @@ async fn outcomes_that_decline_are_found_and_start_a_retraining() -> Result<()> 
     wait_until("the pipeline was called", || async { Ok(hook.asked("/retrain").len() == 1) }).await?;
     running.killed().await?;
     // From another terminal, which takes them in itself: it goes on, and nothing is started again.
-    let once = world.verb("drift", &["--once"]).await?;
+    let once = looked(&world, &ONCE).await?;
     let accuracy = of(&once.json()?["looks"][0], "successes", "decline");
     assert!(accuracy["now"].as_f64().is_some_and(|rate| (rate - 0.4).abs() < 0.1), "{once:?}");
     assert_eq!((once.code, hook.asked("/retrain").len()), (13, 1), "{once:?}");
