@@ -136,10 +136,10 @@ impl Stream {
 
     /// The response's headers are there: the version's, or Envoy's own. Who has read their status already tells it.
     pub(crate) fn answered(&mut self, status: Option<u16>) {
-        let headers = self.decided.as_ref().map(Decided::elapsed);
-        if headers.is_none() && self.credits.is_empty() {
+        if self.decided.is_none() && self.credits.is_empty() {
             return;
         }
+        let now = if self.decided.is_some() { host::monotonic() } else { 0 };
         let map = MapType::HttpResponseHeaders;
         let ask = || host::header_as(map, ":status", series::status)?;
         let status = status.or_else(ask).unwrap_or(0);
@@ -150,7 +150,7 @@ impl Stream {
         self.answered = true;
         self.read_grpc(map);
         let Some(decided) = &mut self.decided else { return };
-        (decided.headers, decided.status) = (headers, status);
+        (decided.headers, decided.status) = (Some(decided.until(now)), status);
         if self.live.touches_responses {
             if let Some((name, value)) = self.live.table.response_header(decided.route, decided.variant) {
                 failed(host::set_header(map, name, value.as_bytes()).is_err(), "response_header");
@@ -159,7 +159,7 @@ impl Stream {
                 response::issue(&cookie);
             }
         }
-        served_by(&decided.series);
+        served_by(&decided.series, now);
     }
 
     /// The answer's status, as it was read.
@@ -188,7 +188,7 @@ impl Stream {
             self.credits.iter().for_each(|credit| live.board.reached(&live.table, credit));
         }
         let Some(decided) = &self.decided else { return };
-        let latency = decided.elapsed();
+        let latency = decided.until(host::monotonic());
         let grpc = self.grpc.then(|| series::grpc(self.grpc_status));
         let status = decided.status;
         let late =
@@ -211,16 +211,16 @@ impl Stream {
 }
 
 impl Decided {
-    /// Microseconds since the start.
-    fn elapsed(&self) -> u64 {
-        host::monotonic().saturating_sub(self.started) / 1_000
+    /// Microseconds from the start to `now`.
+    const fn until(&self, now: u64) -> u64 {
+        now.saturating_sub(self.started) / 1_000
     }
 }
 
 /// Compares the cluster that served with the one that should have, where that is due.
-fn served_by(series: &Series) {
+fn served_by(series: &Series, now: u64) {
     let Some(expected) = &series.cluster else { return };
-    let Some(stands_for) = series.delivery.due() else { return };
+    let Some(stands_for) = series.delivery.due(now) else { return };
     let wrong = match host::property_as("xds\0cluster_name", |name| (name == expected.as_bytes(), name.is_empty())) {
         Some((true, _)) => None,
         Some((_, false)) => Some("other_cluster"),
