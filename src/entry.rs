@@ -1,21 +1,18 @@
-//! What Envoy calls: the SDK's entries for the plugin, our own for its requests.
+//! What Envoy calls.
 //!
-//! A root context holds the configuration in force; the SDK's dispatcher keeps it, and starts, configures and ticks it.
-//! Requests do not pass through the dispatcher: each entry into the VM is on every request's way, and those below do no
-//! more than they must. They are exported by names of their own, because the SDK's archive has the ABI's; `cargo xtask prune`
+//! A plugin's context, the root context, holds the configuration in force; a request keeps the one that its root had when it began, to its
+//! end.
+//!
+//! The SDK's dispatcher is not used. Each entry into the VM is on every request's way, and those below do no more than they must; and the
+//! dispatcher (proxy-wasm 0.2.5) panics on a context that it does not know, and is 8 KB of code for kinds of contexts that are not here.
+//! The entries are exported by names of their own, because the SDK's archive has the ABI's; `cargo xtask prune`
 //! gives them the ABI's names and takes away the SDK's, and with them every callback that does nothing here. There is no
-//! `proxy_on_log`: what is counted at a request's end is counted when Envoy deletes its context, which it does at the
-//! same moment and must do anyhow.
-//!
-//! A request keeps the configuration that its root had when it began, to its end.
-//!
-//! The dispatcher (proxy-wasm 0.2.5) panics on a context that it does not know: it gets to hear of roots alone, of each
-//! once.
+//! `proxy_on_vm_start`, for nothing is to be done then, and no `proxy_on_log`: what is counted at a request's end is counted when Envoy deletes its
+//! context, which it does at the same moment and must do anyhow.
 
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, RootContext};
 use proxy_wasm::types::LogLevel;
 
 use crate::counters;
@@ -33,14 +30,24 @@ const CONTINUE: u32 = 0;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Warn);
-    proxy_wasm::set_root_context(|id| Box::new(Root { id, period: 0, due: 0 }));
 }}
+
+/// A plugin.
+struct Root {
+    id: u32,
+    /// Its configuration in force: `None` before the first that was taken.
+    live: Option<Rc<Live>>,
+    /// Milliseconds from one tick of its configuration to the next; 0 is that it wants none.
+    period: u32,
+    /// When that is, in nanoseconds of the clock that never goes back.
+    due: u64,
+}
 
 /// What the VM holds, by the numbers that Envoy gives its contexts. No number is ever given twice.
 #[derive(Default)]
 struct Contexts {
-    /// Each plugin, mostly one, and its configuration in force: `None` before the first that was taken.
-    roots: Vec<(u32, Option<Rc<Live>>)>,
+    /// Mostly one.
+    roots: Vec<Root>,
     /// Requests whose headers are not there yet, and their plugins. Envoy tells of a request's headers right after it has told of the
     /// request, so there is one at most.
     begun: Vec<(u32, u32)>,
@@ -49,9 +56,9 @@ struct Contexts {
 }
 
 impl Contexts {
-    /// A plugin's place.
-    fn root(&mut self, id: u32) -> Option<&mut Option<Rc<Live>>> {
-        self.roots.iter_mut().find(|(root, _)| *root == id).map(|(_, live)| live)
+    /// A plugin.
+    fn root(&mut self, id: u32) -> Option<&mut Root> {
+        self.roots.iter_mut().find(|root| root.id == id)
     }
 
     /// The plugin of a request that begins; it is asked once.
@@ -69,7 +76,7 @@ impl Contexts {
     /// A request's headers are there.
     fn begin(&mut self, id: u32, count: usize, ends: bool) -> Option<()> {
         let root = self.root_of(id)?;
-        let live = Rc::clone(self.root(root)?.as_ref()?);
+        let live = Rc::clone(self.root(root)?.live.as_ref()?);
         let stream = Stream::new(
             live,
             #[cfg(feature = "shadow")]
@@ -89,78 +96,56 @@ fn contexts<T>(with: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
     CONTEXTS.with(|contexts| contexts.try_borrow_mut().ok().map(|mut contexts| with(&mut contexts)))
 }
 
-/// A plugin.
-struct Root {
-    id: u32,
-    /// Milliseconds from one tick of its configuration to the next; 0 is that it wants none.
-    period: u32,
-    /// When that is, in nanoseconds of the clock that never goes back.
-    due: u64,
+/// `proxy_on_configure`: a plugin's configuration, of `len` bytes; the answer is whether it is in force now.
+#[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+#[unsafe(no_mangle)]
+extern "C" fn headgate_on_configure(id: u32, len: usize) -> bool {
+    let bytes = host::configuration(len).unwrap_or_default();
+    let Some(live) = Live::from_bytes(&bytes).map(Rc::new) else { return false };
+    #[cfg(feature = "shadow")]
+    live.come_into_force(id);
+    let former = contexts(|contexts| {
+        let root = contexts.root(id)?;
+        root.period = 0;
+        Some(root.live.replace(live))
+    });
+    // What was in force goes here, if no request holds it.
+    drop(former);
+    if host::tick_every(ACKNOWLEDGE_AFTER).is_ok() {
+        counters::awaits_tick();
+    } else {
+        counters::error("tick");
+    }
+    true
 }
 
-impl Context for Root {}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, len: usize) -> bool {
-        let bytes = host::configuration(len).unwrap_or_default();
-        let Some(live) = Live::from_bytes(&bytes) else { return false };
-        let live = Some(Rc::new(live));
-        // What was in force goes here, if no request holds it.
-        #[cfg(feature = "shadow")]
-        if let Some(live) = &live {
-            live.come_into_force(self.id);
-        }
-        drop(contexts(|contexts| contexts.root(self.id).map(|root| core::mem::replace(root, live))));
-        self.period = 0;
-        if host::tick_every(ACKNOWLEDGE_AFTER).is_ok() {
-            counters::awaits_tick();
-        } else {
-            counters::error("tick");
-        }
-        true
+/// `proxy_on_tick`, of a plugin. Counts are handed over before a configuration is acknowledged: what starts and is counted after that, it decided.
+#[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
+#[unsafe(no_mangle)]
+extern "C" fn headgate_on_tick(id: u32) {
+    counters::hand_over();
+    let root = contexts(|contexts| contexts.root(id).map(|root| (root.live.clone(), root.period, root.due))).flatten();
+    let Some((Some(live), mut period, mut due)) = root else { return };
+    let now = host::monotonic();
+    if period == 0 || now >= due {
+        period = live.tick(id);
+        due = now.saturating_add(u64::from(period) * MILLISECOND);
+        contexts(|contexts| contexts.root(id).map(|root| (root.period, root.due) = (period, due)));
     }
-
-    /// Counts are handed over before a configuration is acknowledged: what starts and is counted after that, it decided.
-    fn on_tick(&mut self) {
-        counters::hand_over();
-        let Some(Some(live)) = contexts(|contexts| contexts.root(self.id)?.clone()) else { return };
-        let now = host::monotonic();
-        if self.period == 0 || now >= self.due {
-            self.period = live.tick(self.id);
-            self.due = now.saturating_add(u64::from(self.period) * MILLISECOND);
-        }
-        let left = u32::try_from(self.due.saturating_sub(now).div_ceil(MILLISECOND)).unwrap_or(self.period);
-        // A failure only means a tick too many.
-        let _ = host::tick_every(left);
-    }
-}
-
-#[expect(unsafe_code, reason = "entries of the SDK, called as Envoy would: numbers in, nothing shared")]
-mod sdk {
-    unsafe extern "C" {
-        pub(super) safe fn proxy_on_context_create(id: u32, root: u32);
-        pub(super) safe fn proxy_on_delete(id: u32);
-    }
+    let left = u32::try_from(due.saturating_sub(now).div_ceil(MILLISECOND)).unwrap_or(period);
+    // A failure only means a tick too many.
+    let _ = host::tick_every(left);
 }
 
 /// `proxy_on_context_create`: a plugin's (`root` is 0), or a request's.
 #[expect(unsafe_code, reason = "a name that the build gives to the ABI; nothing else has it")]
 #[unsafe(no_mangle)]
 extern "C" fn headgate_on_context_create(id: u32, root: u32) {
-    if root == 0 {
-        let new = contexts(|contexts| {
-            let new = contexts.root(id).is_none();
-            if new {
-                contexts.roots.push((id, None));
-            }
-            new
-        });
-        if new == Some(true) {
-            sdk::proxy_on_context_create(id, 0);
-        }
-        return;
-    }
-    contexts(|contexts| contexts.begun.push((id, root)));
+    contexts(|contexts| match root {
+        0 if contexts.root(id).is_none() => contexts.roots.push(Root { id, live: None, period: 0, due: 0 }),
+        0 => {}
+        _ => contexts.begun.push((id, root)),
+    });
 }
 
 /// `proxy_on_request_headers`.
@@ -236,7 +221,7 @@ extern "C" fn headgate_on_delete(id: u32) {
 fn gone(id: u32) {
     let root = contexts(|contexts| {
         contexts.root_of(id);
-        let at = contexts.roots.iter().position(|(root, _)| *root == id)?;
+        let at = contexts.roots.iter().position(|root| root.id == id)?;
         Some(contexts.roots.swap_remove(at))
     });
     if root.flatten().is_some() {
@@ -244,7 +229,6 @@ fn gone(id: u32) {
         crate::shadow::root_is_gone(id);
         // The tick that was to come may have been its own.
         counters::hand_over();
-        sdk::proxy_on_delete(id);
     }
 }
 

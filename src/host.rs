@@ -1,6 +1,6 @@
 //! The host: every call from the filter into Envoy, over the proxy-wasm ABI 0.2.1.
 //!
-//! Types, the entries of plugins and the logger are the SDK's. The memory of answers is ours, and the functions are declared here: a filter must survive
+//! Types and the logger are the SDK's. The memory of answers is ours, and the functions are declared here: a filter must survive
 //! every status that a host may answer, and each wrapper in `proxy_wasm::hostcalls` (0.2.5) panics on those that it does
 //! not list, which costs the request its answer. Nor can one be caught beforehand: the wrappers read the status as an
 //! enum, [`Status`], that lacks five of the statuses that Envoy has names for. Here a status is a number, and a call that

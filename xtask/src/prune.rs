@@ -9,12 +9,11 @@ use walrus::{ModuleConfig, passes};
 
 /// The exports of a filter: its memory, the C library's start, the allocator that the host answers through, and the
 /// callbacks of the proxy-wasm ABI that do something.
-pub(crate) const EXPORTS: [&str; 12] = [
+pub(crate) const EXPORTS: [&str; 11] = [
     "memory",
     "_initialize",
     "proxy_abi_version_0_2_1",
     "proxy_on_memory_allocate",
-    "proxy_on_vm_start",
     "proxy_on_configure",
     "proxy_on_tick",
     "proxy_on_context_create",
@@ -25,7 +24,9 @@ pub(crate) const EXPORTS: [&str; 12] = [
 ];
 
 /// Exports that take the place of the SDK's: ours, and the ABI's name.
-const OURS: [(&str, &str); 6] = [
+const OURS: [(&str, &str); 8] = [
+    ("headgate_on_configure", "proxy_on_configure"),
+    ("headgate_on_tick", "proxy_on_tick"),
     ("headgate_on_context_create", "proxy_on_context_create"),
     ("headgate_on_request_headers", "proxy_on_request_headers"),
     ("headgate_on_response_headers", "proxy_on_response_headers"),
@@ -132,7 +133,7 @@ mod tests {
     fn only_what_is_used_stays_exported() {
         let mut all = EXPORTS.to_vec();
         all.extend(OURS.map(|(ours, _)| ours));
-        all.extend(["proxy_on_request_body", "proxy_on_done", "__data_end"]);
+        all.extend(["proxy_on_vm_start", "proxy_on_request_body", "proxy_on_done", "__data_end"]);
         let seen: BTreeSet<String> = exports(&prune(&module(&all)).unwrap()).into_iter().collect();
         assert_eq!(seen, EXPORTS.map(str::to_owned).into());
     }
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn a_module_that_lacks_a_callback_is_refused_by_name() {
         let reason = prune(&module(&EXPORTS)).unwrap_err();
-        assert!(reason.contains("headgate_on_context_create"), "{reason}");
+        assert!(reason.contains("headgate_on_configure"), "{reason}");
         let ours = OURS.map(|(ours, _)| ours);
         let reason = prune(&module(&[&EXPORTS[1..], &ours].concat())).unwrap_err();
         assert!(reason.contains("memory"), "{reason}");

@@ -81,7 +81,6 @@ impl Proxy {
         let mut proxy = Self { store, instance, root: ROOT, next: ROOT + 1 };
         proxy.enter::<(), ()>("_initialize", ())?;
         proxy.enter::<_, ()>("proxy_on_context_create", (ROOT, 0))?;
-        proxy.enter::<_, u32>("proxy_on_vm_start", (ROOT, 0))?;
         Ok(proxy)
     }
 

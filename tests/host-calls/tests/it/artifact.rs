@@ -64,7 +64,6 @@ fn it_exports_what_a_request_needs_and_no_more() {
         "proxy_on_response_headers",
         "proxy_on_response_trailers",
         "proxy_on_tick",
-        "proxy_on_vm_start",
     ]);
     let module = Module::new(&Engine::default(), bytes()).unwrap();
     let seen: Vec<String> = module.exports().map(|e| e.name().to_owned()).collect();
