@@ -36,6 +36,7 @@ pub(crate) fn stand_back() -> Result<()> {
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     schedstat: String,
+    stat: String,
 }
 
 impl Worker {
@@ -55,7 +56,24 @@ impl Worker {
         let [task] = found.as_slice() else { bail!("Envoy has {} workers, not one", found.len()) };
         let tid = task.file_name().and_then(|name| name.to_str()).unwrap_or_default().parse::<i32>()?;
         pin(Pid::from_raw(tid), WORKER)?;
-        Ok(Self { schedstat: task.join("schedstat").display().to_string() })
+        let file = |name: &str| task.join(name).display().to_string();
+        Ok(Self { schedstat: file("schedstat"), stat: file("stat") })
+    }
+
+    /// Waits until it sleeps, a moment at most: what it does after its last answer is counted, too.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub(crate) fn rests(&self) -> Result<()> {
+        for _ in 0..1_000 {
+            let text = std::fs::read_to_string(&self.stat).context(self.stat.clone())?;
+            // The state is what comes after the name, which is in parentheses.
+            if text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// Nanoseconds for which it has run. Exact while it sleeps; while it runs, up to a scheduler tick old.

@@ -74,7 +74,7 @@ enum Part {
 pub(crate) struct Settings {
     /// How often the Envoy with all sides is started.
     pub(crate) launches: usize,
-    /// Rounds of each start, beside one that warms up.
+    /// Rounds of each start, beside those that warm up.
     pub(crate) rounds: usize,
     /// Pushes under load.
     pub(crate) pushes: usize,
@@ -115,7 +115,7 @@ fn main() -> Result<()> {
     } else {
         Settings {
             launches: 12,
-            rounds: 6,
+            rounds: 16,
             pushes: 1_000,
             starts: 3,
             catches: 10,

@@ -1,4 +1,5 @@
-//! CPU of the worker per request when every request is copied, side beside side: see [`crate::cpu`] for how.
+//! CPU of the worker per request when every request is copied, side beside side: see [`crate::cpu`] for how; here a round is one piece, and the medians
+//! of all rounds are told.
 
 use anyhow::{Result, ensure};
 
